@@ -14,7 +14,7 @@ const defaultOut = join(root, 'dist/desktop');
 
 /**
  * Builds `dist/desktop`: everything that Electron needs to start the shell, with nothing outside the folder. One
- * CommonJS file each for the main process and the two preloads (a sandboxed preload cannot load a second file); only
+ * CommonJS file each for the main process, which a module of two lines starts, and the two preloads (a sandboxed preload cannot load a second file); only
  * `electron` stays outside.
  */
 export async function buildDesktop(options: { console?: string; out?: string } = {}): Promise<string> {
@@ -56,6 +56,8 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   await cp(join(root, 'apps/console/src/icon.svg'), join(draft, 'setup/icon.svg'));
   await drawTrayIcons(join(draft, 'tray'));
   await cp(consoleFolder, join(draft, 'console'), { recursive: true, filter: (path) => !/\.(br|gz)$/.test(path) });
+  // Electron waits for a module before it is ready, and for nothing that is written as main.cjs is.
+  await writeFile(join(draft, 'start.mjs'), "import main from './main.cjs';\n\nawait main.beforeReady;\n");
   const manifest = {
     name: 'identree-console',
     productName: 'identree',
@@ -63,7 +65,7 @@ export async function buildDesktop(options: { console?: string; out?: string } =
     description,
     license,
     author: 'the identree authors',
-    main: 'main.cjs',
+    main: 'start.mjs',
     // What a desktop knows the windows by: the id of the desktop file.
     desktopName: 'org.identree.Console.desktop',
   };

@@ -26,6 +26,10 @@ test('without a keychain, and with one that refuses, that is said', async () => 
   assert.equal(await keychain(storage({ available: false }), 'linux').problem(), 'refuses');
 });
 
+test('one that was given up when the program started is said to refuse, whatever is used in its place', async () => {
+  assert.equal(await keychain(storage({ backend: 'basic_text' }), 'linux', () => true).problem(), 'refuses');
+});
+
 test('the key that every computer has seals nothing and opens nothing, though Electron says that all is well', async () => {
   const secrets = keychain(storage({ prefix: 'v10' }), 'linux');
   assert.equal(await secrets.problem(), 'refuses');

@@ -12,12 +12,19 @@ export interface SafeStorage {
  * The keychain of the desktop, as Chromium uses it. On Linux it has a key that is the same on every computer, and takes that
  * one without a word: where there is no keychain, and where one is there but locked. The latter is seen in the first
  * characters of what it sealed.
+ *
+ * @param isGivenUp there is one that said nothing when the program started, and Chromium was told to ask none
  */
-export function keychain(storage: SafeStorage, platform: NodeJS.Platform): SecretsPort {
+export function keychain(
+  storage: SafeStorage,
+  platform: NodeJS.Platform,
+  isGivenUp: () => boolean = () => false,
+): SecretsPort {
   const hasEverybodysKey = (data: Buffer): boolean =>
     platform === 'linux' && data.subarray(0, 3).toString('latin1') === 'v10';
   return {
     async problem() {
+      if (isGivenUp()) return 'refuses';
       if (platform === 'linux' && ['basic_text', 'unknown'].includes(storage.getSelectedStorageBackend())) {
         return 'missing';
       }

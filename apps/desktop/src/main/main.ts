@@ -12,6 +12,9 @@ import { createShell } from './shell.ts';
 // First of all: a second process must not touch the files, the keychain or the ports of the first.
 const electron = createElectron({ preloads: import.meta.dirname });
 
+/** Awaited by `start.mjs`: Electron goes on from there only. */
+export const beforeReady = electron.isFirstInstance ? electron.beforeReady() : Promise.resolve();
+
 if (!electron.isFirstInstance) {
   electron.quit();
 } else {

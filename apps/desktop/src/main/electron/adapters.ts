@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { dialog, ipcMain, safeStorage, session, shell } from 'electron';
+import { app, dialog, ipcMain, safeStorage, session, shell } from 'electron';
 import { externalUrl, mayOpenExternally } from '../external-link.ts';
 import { keychain } from '../keychain.ts';
 import type { DialogsPort, HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
@@ -47,7 +47,18 @@ export const electronOpener: OpenerPort = {
   },
 };
 
-export const electronSecrets: SecretsPort = keychain(safeStorage, process.platform);
+let isKeyringGivenUp = false;
+
+/**
+ * Has Chromium ask no keyring: one that says nothing would hold the program up for as long as its calls wait. Only before
+ * Electron is ready.
+ */
+export function giveUpKeyring(): void {
+  isKeyringGivenUp = true;
+  app.commandLine.appendSwitch('password-store', 'basic');
+}
+
+export const electronSecrets: SecretsPort = keychain(safeStorage, process.platform, () => isKeyringGivenUp);
 
 /**
  * The system's proxy settings and certificate store, without cookies, cache and client certificates (Electron ends a

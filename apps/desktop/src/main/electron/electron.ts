@@ -5,6 +5,7 @@ import { xdgAutostart } from '../autostart.ts';
 import { dbusNotifications } from '../dbus-notifications.ts';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
+import { keyringIsSilent } from '../keyring-probe.ts';
 import { tlsCertificates } from '../pinned-http.ts';
 import type { ShellPorts } from '../ports.ts';
 import { switchAgainstSandbox, unwantedSwitches } from '../switches.ts';
@@ -16,6 +17,7 @@ import {
   electronOpener,
   electronProtocol,
   electronSecrets,
+  giveUpKeyring,
 } from './adapters.ts';
 import { electronMenu } from './menu.ts';
 import { electronTray } from './tray.ts';
@@ -95,6 +97,14 @@ export function createElectron(options: { preloads: string }) {
     /** The language of the desktop, known once Electron is ready. */
     language: () => app.getLocale(),
     quit: () => app.exit(0),
+    /**
+     * What has to be known before Electron is ready. It asks the keyring for the key of cookies on its way there, and waits
+     * for it without a limit of ours.
+     */
+    async beforeReady() {
+      if (process.platform === 'linux' && (await keyringIsSilent(process.env.DBUS_SESSION_BUS_ADDRESS)))
+        giveUpKeyring();
+    },
     async ready() {
       await app.whenReady();
       guardSession(session.defaultSession);

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createBroker, createClient } from 'dbus-native';
+import { keyringIsSilent } from './keyring-probe.ts';
+
+async function startBus(t: TestContext): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-bus-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const broker = createBroker();
+  t.after(() => void broker.close());
+  return new Promise((resolve, reject) => {
+    broker.listen({ socket: join(folder, 'bus') }, (error, where) => (error ? reject(error) : resolve(where)));
+  });
+}
+
+for (const name of ['org.freedesktop.secrets', 'org.kde.kwalletd6']) {
+  test(`${name} that hears nothing is silent, one that refuses is not`, async (t) => {
+    const address = await startBus(t);
+    const keyring = createClient({ busAddress: address });
+    t.after(() => void keyring.connection.end());
+    await keyring.requestName(name, 0);
+    assert.equal(await keyringIsSilent(address, 5000), false, 'it says that there is no such object');
+    keyring.connection.removeAllListeners('message');
+    assert.equal(await keyringIsSilent(address, 100), true);
+  });
+}
+
+test('a bus that takes every call and answers none does not hold the program up', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-bus-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const bus = createServer((socket) => socket.resume()).listen(join(folder, 'bus'));
+  t.after(() => void bus.close());
+  assert.equal(await keyringIsSilent(`unix:path=${join(folder, 'bus')}`, 100), true);
+});
+
+test('where there is no keyring, no bus, or none that answers, none is silent', async (t) => {
+  assert.equal(await keyringIsSilent(await startBus(t), 5000), false);
+  for (const address of [undefined, 'unix:path=/nonexistent/bus']) {
+    assert.equal(await keyringIsSilent(address, 5000), false);
+  }
+});
