@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ async function host(
   for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
   const ran: string[] = [];
   const detached: string[][] = [];
-  const [waiting, reverting] = [join(root, 'unconfirmed.json'), join(root, 'reverting.json')];
+  const [waiting, reverting] = [join(root, 'unconfirmed.json'), join(root, 'reverting.json')] as const;
   const timer = createRevertTimer({
     root,
     run: async (program, args) => {
@@ -95,11 +95,11 @@ describe('the timer of a setup that waits', () => {
     assert.equal(h.detached.length, 1);
     assert.match(
       h.detached[0]!.join(' '),
-      /^\/bin\/sh -c sleep 600; while [^\n]*'"until":\d+,'; do \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/,
+      /^\/bin\/sh -c sleep 600; while [^\n]*'"until":\d+,'; do flock --nonblock \S+ \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/,
     );
     assert.match(
       await h.read(TIMER_FILES[2]),
-      /^@reboot root while [^\n]*; do \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/m,
+      /^@reboot root while [^\n]*; do flock --nonblock \S+ \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/m,
     );
     await h.timer.disarm();
     assert.deepEqual(h.there(), []);
@@ -150,6 +150,41 @@ describe('the timer of a setup that waits', () => {
     );
     await writeFile(h.waiting, `{"v":1,"until":${UNTIL + 1},"whole":true}\n`);
     assert.deepEqual(await strike(asleep), ['sleep 600'], 'a later setup has a time of its own');
+  });
+
+  it('without systemd it strikes also when the process was killed and no start of the machine was seen', async () => {
+    await using h = await host(['/bin', ...CRON], undefined, ['ROOT/revert', '--revert']);
+    const script = async (name: string, text: string) => {
+      await writeFile(join(h.root, name), `#!/bin/sh\n${text}\n`);
+      await chmod(join(h.root, name), 0o755);
+    };
+    await script('bin/date', `test "$1" = +%s && cat ${h.root}/now`);
+    await script('revert', `echo "revert $1" >>${h.root}/log`);
+    await h.timer.arm(UNTIL);
+    const eachMinute = /^\* \* \* \* \* root (.*)$/m.exec(await h.read(TIMER_FILES[2]))?.[1] ?? '';
+    assert.doesNotMatch(eachMinute, /(?<!\\)%/, 'to cron that is the end of the command');
+    const lookAt = async (now: number) => {
+      await writeFile(join(h.root, 'log'), '');
+      await writeFile(join(h.root, 'now'), `${now / 1000}\n`);
+      const line = ['-c', eachMinute.replaceAll('\\%', '%')];
+      spawnSync('/bin/sh', line, { env: { PATH: `${h.root}/bin:/usr/bin:/bin` } });
+      return h.read('log');
+    };
+    await writeFile(h.waiting, `{"v":1,"until":${UNTIL},"whole":true}\n`);
+    assert.equal(await lookAt(UNTIL - 1000), '');
+    assert.equal(await lookAt(UNTIL), 'revert --revert\n');
+    const other = spawn('flock', [h.root, 'sh', '-c', 'echo held; exec sleep 1000'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+    await new Promise((resolve) => other.stdout.once('data', resolve));
+    assert.equal(await lookAt(UNTIL + 60_000), '', 'it is being put back already');
+    process.kill(-other.pid!, 'SIGKILL');
+    await new Promise((resolve) => other.once('close', resolve));
+    await writeFile(h.waiting, `{"v":1,"until":${UNTIL + 1},"whole":true}\n`);
+    assert.equal(await lookAt(UNTIL + 60_000), '', 'a later setup has a time of its own');
+    await rm(h.waiting);
+    assert.equal(await lookAt(UNTIL + 60_000), '', 'it was confirmed');
   });
 
   it('a path that would be another command in a unit or a shell is refused, and nothing is written', async () => {

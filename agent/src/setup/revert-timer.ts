@@ -66,7 +66,7 @@ export interface TimerDeps {
   /** The command line that puts everything back. */
   command: readonly string[];
   /** The files of which one says that something waits; a process that sleeps looks for its own time in there. */
-  waiting: readonly string[];
+  waiting: readonly [string, ...string[]];
   now(): number;
   /** Starts a program that outlives this one and its session. */
   detach?: (program: string, args: readonly string[]) => void;
@@ -86,7 +86,7 @@ const oddWord = (words: readonly string[]): string | null => {
   return odd === undefined ? null : `a timer has no way to name ${JSON.stringify(odd)}`;
 };
 
-/** systemd's timers where it runs; else a process that sleeps, and cron for after a restart. */
+/** systemd's timers where it runs; else a process that sleeps, and cron for when that is gone. */
 export function createRevertTimer(deps: TimerDeps): RevertTimer {
   const { root, run, init, command, waiting, now, detach = detached } = deps;
   const put = async (path: string, text: string) => {
@@ -124,8 +124,17 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
 
   async function armAlone(until: number, seconds: number): Promise<string | null> {
     const isDue = `cat ${waiting.join(' ')} 2>/dev/null | grep -q '"until":${until},'`;
-    const again = `while ${isDue}; do ${command.join(' ')} && exit; sleep ${AGAIN_SECONDS}; done`;
-    await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
+    // One at a time, whichever of them comes first.
+    const back = `flock --nonblock ${dirname(waiting[0])} ${command.join(' ')}`;
+    const again = `while ${isDue}; do ${back} && exit; sleep ${AGAIN_SECONDS}; done`;
+    // The process may be killed, and in a container that is started again nothing is left of it, while a cron that finds its
+    // /run as it was does not know of a start. To cron, % ends a line.
+    const isOver = `test $(date +\\%s) -ge ${Math.ceil(until / 1000)}`;
+    const text = `# Managed by identree; removed by: identree setup --confirm
+@reboot root ${again}
+* * * * * root if ${isOver} && ${isDue}; then ${back}; fi
+`;
+    await put(TIMER_FILES[2], text);
     detach('/bin/sh', ['-c', `sleep ${seconds}; ${again}`]);
     return null;
   }

@@ -36,8 +36,10 @@ type State = keyof typeof FILES;
 export const unconfirmedFile = (backup: string, state: State = 'waiting'): string => join(backup, FILES[state]);
 
 /** Every file that may be there while something waits. */
-export const unconfirmedFiles = (backup: string): string[] =>
-  (Object.keys(FILES) as State[]).map((state) => unconfirmedFile(backup, state));
+export const unconfirmedFiles = (backup: string): [string, string] => [
+  unconfirmedFile(backup, 'waiting'),
+  unconfirmedFile(backup, 'reverting'),
+];
 
 /** @returns null when nothing waits. @throws UntrustedFile */
 export async function readUnconfirmed(backup: string, state: State = 'waiting'): Promise<Unconfirmed | null> {
