@@ -10,10 +10,12 @@ unit=identree-agent.service
 unit_file=/usr/lib/systemd/system/identree-agent.service
 program=/usr/bin/identree
 entry=/etc/cron.d/identree-agent
+# What cron passes by, until it is whole.
+new_entry=/etc/cron.d/.identree-agent.new
 folder=/run/identree
 # Held open by the agent itself, as its file 9: the kernel lets go of the lock when the agent ends, however it ends.
 lock=$folder/lock
-# There while somebody has stopped the agent; gone with the next start of the machine.
+# There while somebody has stopped the agent, with the start of the machine for which that counts.
 stopped=$folder/stopped
 # How long ago cron was here.
 seen=$folder/cron
@@ -37,17 +39,37 @@ is_as_written() {
   [ "$(stat --format='%F %u:%g %a' "$entry" 2>/dev/null)" = 'regular file 0:0 644' ] && entry_text | cmp -s - "$entry"
 }
 
-# The agent, if it runs, or what is becoming it. Not a shell with this script, which only looks whether it runs.
+# The same until the machine, or the container, is started again: in some of them /run outlasts that.
+this_start() {
+  echo "$(cat /proc/sys/kernel/random/boot_id) $(sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20)"
+}
+
+is_stopped() { [ "$(cat "$stopped" 2>/dev/null)" = "$(this_start)" ]; }
+
+# Who has a file of this name open as its file 9, but no shell with this script, which only looks whether the agent runs.
+# The name is asked first: who looks at a file on a mount that does not answer may wait for ever.
+holders() { # NAME
+  for pid in $(stat --format=%N /proc/[0-9]*/fd/9 2>/dev/null | sed -n "s|^'/proc/\\([0-9]*\\)/fd/9' -> '$1'\$|\\1|p"); do
+    [ "/proc/$pid/exe" -ef "/proc/$$/exe" ] || echo "$pid"
+  done
+}
+
+# The agent, if it runs, or what is becoming it.
 agent_pids() {
   if [ "$host" = systemd ]; then
     systemctl show --property MainPID --value "$unit" | grep -vx 0 || true
     return
   fi
-  for file in /proc/[0-9]*/fd/9; do
-    [ "$file" -ef "$lock" ] || continue
-    file=${file#/proc/}
-    pid=${file%%/*}
-    [ "/proc/$pid/exe" -ef "/proc/$$/exe" ] || echo "$pid"
+  # In a container the same name means another file.
+  for pid in $(holders "$(readlink -f "$lock")"); do [ ! "/proc/$pid/fd/9" -ef "$lock" ] || echo "$pid"; done
+}
+
+# Ends an agent whose folder was taken away while it ran: nobody can ask it any more, and another one gets another lock.
+# At once: on its way out it would take the socket of that one along.
+end_lost() {
+  device=$(stat --format=%d "$folder")
+  for pid in $(holders "$(readlink -f "$lock") (deleted)"); do
+    [ "$(stat --dereference --format=%d "/proc/$pid/fd/9" 2>/dev/null)" != "$device" ] || kill -s KILL "$pid" || true
   done
 }
 
@@ -59,9 +81,10 @@ is_enrolled() { [ -e "$(setting ConditionPathExists)" ]; }
 
 # Runs the agent, away from whoever asks. With the lock, as file 9.
 run_agent() {
-  is_enrolled || return 0
+  # Programs that only look do not hold the lock: they would be taken for an agent that starts.
+  is_enrolled 9>&- || return 0
   # Not before the lock: who stops the agent, or takes the entry away, does that first and then waits for the lock.
-  [ ! -e "$stopped" ] || return 0
+  if is_stopped 9>&-; then return; fi
   [ "$verb" != cron ] || [ -e "$entry" ] || return 0
   cd /
   umask "$(setting UMask)"
@@ -81,14 +104,18 @@ launch() { # SECONDS
   is_enrolled || return 0
   make_folder
   exec 9>>"$lock"
-  if flock --timeout "$1" 9; then run_agent; fi
+  if flock --timeout "$1" 9; then
+    end_lost 9>&-
+    run_agent
+  fi
 }
 
 # Ends the agent, and waits for it.
 halt() {
   make_folder
-  : > "$stopped"
+  this_start > "$stopped"
   exec 8>>"$lock"
+  end_lost
   told=' '
   for _ in $(seq "$(setting TimeoutStopSec)"); do
     for pid in $(agent_pids); do
@@ -116,8 +143,12 @@ stop() {
 
 restart() {
   if [ "$host" = systemd ]; then systemctl restart "$unit"; return; fi
+  # Also when it is interrupted, or the agent cannot be ended now: nobody wanted it to stay away.
+  trap 'rm -f "$stopped"' EXIT
+  trap 'exit 1' HUP INT TERM
   halt
   rm -f "$stopped"
+  trap - EXIT HUP INT TERM
   # The lock that it waited for is handed on: cron, which may look at this moment, must not be in between.
   exec 9>&8
   run_agent
@@ -128,15 +159,15 @@ enable() {
   # Also of the image of a host, in which nothing runs.
   if command -v systemctl >/dev/null; then systemctl --quiet enable "$unit" || [ "$host" != systemd ]; fi
   if [ "$host" != cron ] || is_as_written; then return; fi
-  new=/etc/cron.d/.identree-agent.new
-  (umask 022; entry_text > "$new")
-  mv -f "$new" "$entry"
+  rm -f "$new_entry"
+  (umask 022; entry_text > "$new_entry")
+  mv -fT "$new_entry" "$entry"
 }
 
 disable() {
   if [ "$host" = systemd ]; then systemctl --quiet disable --now "$unit"; return; fi
   if command -v systemctl >/dev/null; then systemctl --quiet disable "$unit" || true; fi
-  rm -f "$entry"
+  rm -f "$entry" "$new_entry"
   halt
   rm -rf "$folder"
 }
@@ -145,6 +176,8 @@ disable() {
 tick() {
   # The image of this host was made where systemd did not run.
   if [ "$host" = systemd ]; then rm -f "$entry"; return; fi
+  # A cron that has yet to hear that the entry was taken away puts nothing into /run.
+  [ -e "$entry" ] || return 0
   make_folder
   : > "$seen"
   launch 0
@@ -152,7 +185,8 @@ tick() {
 
 # Files of another version are in place.
 refresh() {
-  if [ "$host" = systemd ]; then systemctl daemon-reload; fi
+  # A systemd that does not answer, as in some containers, is no reason to leave a package half installed.
+  if [ "$host" = systemd ]; then systemctl daemon-reload || true; fi
   pids=$(agent_pids)
   if [ -z "$pids" ]; then
     if is_enabled; then start || true; fi

@@ -43,7 +43,10 @@ async function host(files: Record<string, string> = { '/usr/sbin/cron': '', '/et
   for (const path of [SERVICE, UNIT, '/bin/logger', '/bin/systemctl']) {
     const text = (await readFile(join(root, path), 'utf8')).replace(/ROOT/g, root);
     const here = text
-      .replace(/(?<![\w/.])(?=\/(run|etc|var|usr\/lib|usr\/sbin\/crond?|usr\/bin\/identree)\b)/g, root)
+      .replace(
+        /(?<![\w/.])(?=\/(run|etc|var|usr\/lib|usr\/sbin\/crond?|usr\/bin\/(identree|systemctl)|bin\/systemctl)\b)/g,
+        root,
+      )
       .replace(/^PATH=.*$/m, `PATH=${root}/bin:/usr/sbin:/usr/bin:/sbin:/bin`);
     await writeFile(join(root, path), here);
   }
@@ -115,6 +118,12 @@ describe('which init a host has', () => {
       { '/run/systemd/system/x': '', '/usr/sbin/cron': '', '/etc/cron.d/x': '' },
       'systemd',
     ],
+    [
+      'cron, in a container that is shown the /run of its host',
+      { '/run/systemd/system/x': '', '/usr/sbin/cron': '', '/etc/cron.d/x': '', '/bin/systemctl': 'none' },
+      'cron',
+    ],
+    ['neither, in such a container without cron', { '/run/systemd/system/x': '', '/bin/systemctl': 'none' }, null],
     ['cron', { '/usr/sbin/cron': '', '/etc/cron.d/x': '' }, 'cron'],
     ['cron by its other name', { '/usr/sbin/crond': '', '/etc/cron.d/x': '' }, 'cron'],
     ['a folder that nobody reads', { '/etc/cron.d/x': '' }, null],
@@ -126,6 +135,7 @@ describe('which init a host has', () => {
       await using h = await host(
         Object.fromEntries(Object.entries(files).filter(([path]) => !path.startsWith('/run'))),
       );
+      if (files['/bin/systemctl'] === 'none') await rm(h.at('/bin/systemctl'));
       if (files['/run/systemd/system/x'] !== undefined) await mkdir(h.at('/run/systemd/system'), { recursive: true });
       assert.equal(await initOf(h.run), init);
     });
@@ -224,7 +234,110 @@ describe('the agent under cron', { skip }, () => {
     );
     await h.service('cron');
     await setTimeout(300);
+    assert.deepEqual([await h.agents(), existsSync(h.at('/run/identree'))], [[], false]);
+  });
+
+  it('taken away while cron was already looking, it is not started', async () => {
+    await using h = await host();
+    await h.service('enable');
+    await writeFile(h.at('/bin/flock'), `#!/bin/sh\nrm -f ${h.at(ENTRY)}\nexec /usr/bin/flock "$@"\n`, { mode: 0o755 });
+    await h.tick();
+    await setTimeout(300);
+    assert.deepEqual([await h.agents(), existsSync(h.at(ENTRY))], [[], false]);
+  });
+
+  it('stopped it comes back with the next start of a container whose /run is kept', async () => {
+    await using h = await host();
+    await h.service('enable');
+    await h.service('stop');
+    await h.tick();
+    await setTimeout(300);
     assert.deepEqual(await h.agents(), []);
+    assert.notEqual(await h.read('/run/identree/stopped'), '');
+    await writeFile(h.at('/run/identree/stopped'), 'another start\n');
+    await h.tick();
+    await h.running();
+  });
+
+  it('a restart that is interrupted leaves it to cron, and does not keep it away', async () => {
+    await using h = await host();
+    const stubborn = `process.on('SIGTERM', () => {});\nconsole.log('ready');\n${ENDLESS}`;
+    await writeFile(h.at('/usr/bin/identree'), `#!${process.execPath}\n${stubborn}`);
+    await h.service('enable');
+    await h.service('start');
+    const pid = await h.running();
+    await h.until('it to hear', async () => (await h.read('/log').catch(() => '')) === 'ready\n');
+    // As the terminal of a package manager that is closed.
+    const restart = spawn(h.at(SERVICE), ['restart'], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => restart.on('close', resolve));
+    await h.until('it to be stopped', () => existsSync(h.at('/run/identree/stopped')));
+    restart.kill('SIGHUP');
+    await ended;
+    process.kill(pid, 'SIGKILL');
+    await h.until('its end', async () => (await h.agents()).length === 0);
+    spawnSync('flock', [h.at('/run/identree/lock'), 'true']);
+    await h.tick();
+    assert.notEqual(await h.running(), pid);
+  });
+
+  it('one whose folder was taken away is ended before another one starts, and by whoever disables it', async () => {
+    await using h = await host();
+    await h.service('enable');
+    await h.service('start');
+    const lost = await h.running();
+    await rm(h.at('/run/identree'), { recursive: true });
+    await h.tick();
+    await h.until('another one', async () => (await h.agents()).some((pid) => pid !== lost));
+    await h.until('the end of the first', async () => !(await h.agents()).includes(lost));
+    await h.running();
+    await rm(h.at('/run/identree'), { recursive: true });
+    await h.service('disable');
+    await h.until('the end of all', async () => (await h.agents()).length === 0);
+  });
+
+  for (const [what, then] of [
+    ['', 'true'],
+    [', and it is gone', 'rm lock'],
+  ])
+    it(`who has the lock of another host open is left alone${what}`, async () => {
+      await using h = await host();
+      await h.service('enable');
+      await h.service('start');
+      await h.running();
+      // As in a container: the same name, in mounts of its own.
+      const script = `mount -t tmpfs none "$1" && cd "$1" && exec 9>>lock && ${then} && echo there && exec sleep 1000`;
+      const args = ['--mount', 'sh', '-c', script, 'sh', h.at('/run/identree')];
+      const other = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      try {
+        await new Promise((resolve) => other.stdout.once('data', resolve));
+        const program = () => readlink(`/proc/${other.pid}/exe`);
+        await h.until('another program', async () => (await program()).endsWith('/sleep'));
+        await h.service('restart');
+        await h.running();
+        await h.service('disable');
+        assert.match(await program(), /sleep$/);
+      } finally {
+        other.kill('SIGKILL');
+      }
+    });
+
+  it('what a killed enable has left goes, and is in nobody’s way', async () => {
+    await using h = await host();
+    const left = h.at('/etc/cron.d/.identree-agent.new');
+    await writeFile(left, 'half');
+    await chmod(left, 0o666);
+    await h.service('enable');
+    assert.deepEqual(await serviceProblems(h.run).then((all) => all.filter((one) => /not as it was/.test(one))), []);
+    await writeFile(left, 'half');
+    await h.service('disable');
+    assert.deepEqual(await readdir(h.at('/etc/cron.d')), ['other']);
+  });
+
+  it('a systemd that does not answer leaves no package half installed', async () => {
+    await using h = await host();
+    await mkdir(h.at('/run/systemd/system'), { recursive: true });
+    await writeFile(h.at('/bin/systemctl'), '#!/bin/sh\necho Failed to connect to bus >&2; exit 1\n');
+    await h.service('refresh');
   });
 
   it('on a host that runs systemd after all cron starts nothing, and does not come again', async () => {
