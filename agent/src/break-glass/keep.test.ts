@@ -293,7 +293,7 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     }
   });
 
-  it('settings that the server tells count from the same answer on, and are not told again', async () => {
+  it('[E-P21] settings that the server tells count from the same answer on, and are not told again', async () => {
     await using w = await world();
     w.server.clientDefaults = { breakGlassEnabled: false };
     await lookAfter(w.deps, null);

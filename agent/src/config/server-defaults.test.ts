@@ -49,7 +49,7 @@ async function world() {
 }
 
 describe('settings that the server tells', () => {
-  it('count at once and after a restart, until it tells others', async () => {
+  it('[E-P19] count at once and after a restart, until it tells others', async () => {
     await using w = await world();
     assert.deepEqual([w.defaults.current(), w.defaults.heard(), w.defaults.problem()], [{}, NONE, null]);
     const told = { timeoutMs: 60_000, breakGlassPasswordType: 'passphrase' };
@@ -103,7 +103,7 @@ describe('settings that the server tells', () => {
     ['breakGlassRotationDays', 3651],
     ['serverUrls', 'https://evil.example'],
   ] as const) {
-    it(`with ${key} ${JSON.stringify(value)}, none of them counts, and it is said`, async () => {
+    it(`[E-P19] with ${key} ${JSON.stringify(value)}, none of them counts, and it is said`, async () => {
       await using w = await world();
       const before = { breakGlassRotationDays: 30 };
       await w.defaults.hear(await w.sign(before), NONCE);
