@@ -202,6 +202,16 @@ describe('a host without systemd, on which cron starts the agent again', { concu
       await agentReady(host);
     });
 
+  if (LONG)
+    test('what nobody confirms is put back by cron, though the process that waits for it was killed', async () => {
+      const before = await host.read('/etc/pam.d/sshd');
+      await host.sh('identree setup --pam sshd --confirm-within 1');
+      assert.notEqual(await host.read('/etc/pam.d/sshd'), before);
+      await host.sh("pkill --full --exact '/bin/sh -c sleep [0-9]+; while .*'");
+      await until('it to be put back', async () => (await host.read('/etc/pam.d/sshd')) === before, CRON_MS + 60_000);
+      await until('the line of cron to be gone', async () => !host.exists('/etc/cron.d/identree-revert'));
+    });
+
   test('uninstalled nothing of it is left', async () => {
     const { code, stdout, stderr } = await host.exec(['identree', 'uninstall'], { timeoutMs: 180_000 });
     assert.equal(code, 0, stdout + stderr);
