@@ -202,8 +202,7 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
   return result.numUpdatedRows === 1n;
 }
 
-/** How many hosts are enrolled and not revoked. */
-/** What is measured of a host. `certificate`: PEM; `lastSeenAt`: milliseconds, null when it was never heard of. */
+/** What is measured of a host. `life`: of its certificate; `lastSeenAt`: milliseconds, null when it was never heard of. */
 export interface LiveHost {
   hostname: string;
   life: Life | null;
