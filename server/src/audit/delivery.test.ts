@@ -28,6 +28,22 @@ forEachDatabase('an audit sink', (open) => {
     assert.ok(sink.given.every((batch) => batch.length <= 10));
     const [well] = await a.status();
     assert.deepEqual([well?.state, well?.lastError], ['ok', 'connect ECONNREFUSED']);
+    assert.equal(well?.lastSuccessAt, c.clock.now());
+  });
+
+  test('[A-06] its last success is when its receiver took something, and not when its place in the log moved', async (t) => {
+    const c = await auditCluster(t, open);
+    const refuses = noteSink('loki', async () => ({ at: null, reason: 'no' }));
+    const wantsNothing = noteSink('syslog', undefined, { wants: () => false });
+    const well = noteSink('jsonlog');
+    const a = await c.start('a', [refuses.sink, wantsNothing.sink, well.sink]);
+    await c.write(3);
+    await until(async () => (await a.status()).every(({ seq }) => seq === 3));
+    const successOf = async () => (await a.status()).map(({ name, lastSuccessAt }) => [name, lastSuccessAt]);
+    const before = c.clock.now();
+    assert.deepEqual(Object.fromEntries(await successOf()), { loki: null, syslog: null, jsonlog: before });
+    c.clock.advance(1000);
+    assert.equal(Object.fromEntries(await successOf()).jsonlog, before);
   });
 
   test('[A-05] that hangs or refuses delays no other, and not who writes events', async (t) => {

@@ -2,6 +2,7 @@ import type { LoggedEvent } from '#shared/events.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { SinkName } from '../config/sections/audit-sinks.ts';
 import type { Database } from '../db/database.ts';
+import { noteDelivered } from '../events/cursor-store.ts';
 import type { EventLog } from '../events/log.ts';
 import { ReaderFailure } from '../events/readers.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -9,6 +10,7 @@ import type { EventReader, ReaderTurn } from '../platform/module.ts';
 import { countDeadLetters, deleteDeadLetters, lettersToRetry, putDeadLetters } from './dead-letter-store.ts';
 import { type AuditRecord, auditRecord } from './record.ts';
 import { type AuditSink, mustBeSure } from './sink.ts';
+import { readerOf } from './status.ts';
 
 /**
  * A sink with so many dead letters is given nothing more until an operator has looked: a receiver that is set up wrongly
@@ -92,6 +94,7 @@ export function createDelivery(deps: {
       await db.transaction(async (work) => {
         if (again.length > 0) await putDeadLetters(work, again.map(letterOf));
         else await deleteDeadLetters(work, sink.name, [seq]);
+        if (isThere && again.length === 0) await noteDelivered(work, readerOf(sink.name), clock.now());
       });
       if (isThere && again.length === 0) counted(sink.name, 'emitted', 1);
     }
@@ -108,7 +111,11 @@ export function createDelivery(deps: {
       const wanted = batch.filter((event) => sink.wants?.(event) ?? true);
       const refused = await deliver(wanted.map(auditRecord), turn);
       return {
-        write: (work) => putDeadLetters(work, refused.map(letterOf)),
+        async write(work) {
+          await putDeadLetters(work, refused.map(letterOf));
+          // What was refused or is not for it moves the cursor as well.
+          if (wanted.length > refused.length) await noteDelivered(work, readerOf(sink.name), clock.now());
+        },
         done() {
           counted(sink.name, 'emitted', wanted.length - refused.length);
           counted(sink.name, 'dead_lettered', refused.length);

@@ -45,7 +45,7 @@ export function sinkMetrics(
       gauge('sink_lag_seconds', 'How long the oldest of them has been waiting.', ({ behindMs }) => behindMs / 1000),
       gauge(
         'sink_last_success_timestamp_seconds',
-        'When a sink was last done with an event: delivered, refused for good, or not for it.',
+        'When the receiver of a sink last took an event.',
         ({ lastSuccessAt }) => seconds(lastSuccessAt),
       ),
       gauge('sink_last_error_timestamp_seconds', 'When a sink failed last.', ({ lastErrorAt }) => seconds(lastErrorAt)),

@@ -31,8 +31,9 @@ export interface SinkStatus {
   readonly behind: number;
   /** How long the oldest of them has been waiting, milliseconds. */
   readonly behindMs: number;
-  /** Milliseconds since the epoch; null: never. */
+  /** When its receiver took an event, milliseconds since the epoch; null: never, as far as that was noted. */
   readonly lastSuccessAt: number | null;
+  /** Milliseconds since the epoch; null: never. */
   readonly lastErrorAt: number | null;
   readonly lastError: string | null;
   readonly deadLetters: number;
@@ -58,7 +59,7 @@ export function createSinkStatuses(deps: {
           seq: reader?.seq ?? 0,
           behind: reader?.behind ?? 0,
           behindMs,
-          lastSuccessAt: reader?.movedAt ?? null,
+          lastSuccessAt: reader?.deliveredAt ?? null,
           lastErrorAt: reader?.failure?.at ?? null,
           lastError: reader?.failure?.text ?? null,
           deadLetters: await countDeadLetters(deps.query, name),
@@ -88,7 +89,7 @@ export function createRemovedSinks(deps: {
           seq: cursor.seq,
           behind: Math.max(0, head.seq - cursor.seq),
           behindMs: 0,
-          lastSuccessAt: cursor.seq > 0 ? cursor.moved_at : null,
+          lastSuccessAt: cursor.delivered_at,
           lastErrorAt: cursor.failed_at ?? null,
           lastError: cursor.failure ?? null,
           deadLetters: await countDeadLetters(deps.query, name),

@@ -30,6 +30,7 @@ import * as counterSigned from './migrations/0028-counter-signed.ts';
 import * as exchanges from './migrations/0029-exchanges.ts';
 import * as hostJournals from './migrations/0030-host-journals.ts';
 import * as certificateLives from './migrations/0031-certificate-lives.ts';
+import * as sinksDelivered from './migrations/0032-sinks-delivered.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -99,6 +100,7 @@ export const migrations = {
   '0029-exchanges': exchanges,
   '0030-host-journals': hostJournals,
   '0031-certificate-lives': certificateLives,
+  '0032-sinks-delivered': sinksDelivered,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -690,6 +690,8 @@ export interface EventCursorsTable {
   failed_at: Timestamp | null;
   /** 1 while what is wrong is for an operator to mend. */
   paused: Flag;
+  /** Of an audit sink: when its receiver last took an event; null: never since that is noted. */
+  delivered_at: Timestamp | null;
 }
 
 /** Events that the receiver of an audit sink refuses for good. They stay in the log; here is that they have to go out yet. */

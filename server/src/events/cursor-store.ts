@@ -6,7 +6,16 @@ import type { EventCursorsTable } from '../db/schema.ts';
 export async function insertCursor(work: UnitOfWork, reader: string, seq: number, now: number): Promise<void> {
   await kysely(work.query)
     .insertInto('event_cursors')
-    .values({ reader, seq, moved_at: now, problem: null, failure: null, failed_at: null, paused: 0 })
+    .values({
+      reader,
+      seq,
+      moved_at: now,
+      problem: null,
+      failure: null,
+      failed_at: null,
+      paused: 0,
+      delivered_at: null,
+    })
     .onConflict((conflict) => conflict.column('reader').doNothing())
     .execute();
 }
@@ -46,6 +55,15 @@ export async function moveCursorBack(work: UnitOfWork, reader: string, seq: numb
     .set({ seq })
     .where('reader', '=', reader)
     .where('seq', '>', seq)
+    .execute();
+}
+
+/** An event was delivered to where this reader leads, and not only passed over. */
+export async function noteDelivered(work: UnitOfWork, reader: string, at: number): Promise<void> {
+  await kysely(work.query)
+    .updateTable('event_cursors')
+    .set({ delivered_at: at })
+    .where('reader', '=', reader)
     .execute();
 }
 

@@ -13,7 +13,7 @@ const well: ReaderStatus = {
   here: true,
   problem: null,
   paused: false,
-  movedAt: 1,
+  deliveredAt: null,
   failure: null,
   tellsItself: false,
 };

@@ -34,8 +34,8 @@ export interface ReaderStatus {
   readonly problem: string | null;
   /** Whether it waits for an operator to mend that. */
   readonly paused: boolean;
-  /** When it dealt with something last; null when it never did. Milliseconds. */
-  readonly movedAt: number | null;
+  /** When it last delivered something, milliseconds; null: it never did, or is for something else. */
+  readonly deliveredAt: number | null;
   /** What went wrong last, also once it gets on again; null when nothing ever did. */
   readonly failure: { readonly text: string; readonly at: number } | null;
   /** Its health is told by the module that it belongs to. */
@@ -102,7 +102,7 @@ export function createEventReaders(deps: {
       here: holder === leases.holder,
       problem: cursor?.problem ?? null,
       paused: cursor?.paused === 1,
-      movedAt: cursor && cursor.seq > 0 ? cursor.moved_at : null,
+      deliveredAt: cursor?.delivered_at ?? null,
       failure: cursor?.failure == null ? null : { text: cursor.failure, at: cursor.failed_at ?? 0 },
       tellsItself: known.get(reader)?.tellsItself ?? false,
     };

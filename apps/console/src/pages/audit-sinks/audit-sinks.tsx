@@ -63,7 +63,7 @@ function SinkCard({ sink }: { sink: AuditSink }) {
             ? 'nothing'
             : `${plural(sink.behind, 'event')}${sink.state === 'removed' ? '' : `, the oldest for ${durationText('en', sink.behindMs)}`}`}
         </dd>
-        <dt>Last progress</dt>
+        <dt>Last success</dt>
         <dd>{sink.lastSuccessAt === null ? 'never' : <Ago at={sink.lastSuccessAt} />}</dd>
         <dt>Last error</dt>
         <dd>
