@@ -35,8 +35,8 @@ const long = args.includes('--long');
 /** A test that fails by chance is a fault as any other, but none of what it happened to run beside. */
 const secondTry = args.includes('--second-try');
 const words = args.filter((arg) => !arg.startsWith('--'));
-/** Many tests mostly wait, for hosts that boot and for people who do nothing: three stages keep two processors busy. */
-const STAGES_AT_A_TIME = 3;
+/** Many tests mostly wait, for hosts that boot and for people who do nothing: two stages keep two processors busy. */
+const STAGES_AT_A_TIME = 2;
 /** The whole run ends by then, whatever hangs. */
 const deadline = Date.now() + (long ? 9 * 3600 : 60 * 60) * 1000;
 
