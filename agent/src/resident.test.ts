@@ -12,7 +12,15 @@ const PACKAGES = ['dijkstrajs', 'jose', 'qrcode', 'zod'];
 
 /** Of what enrols a host and sets it up, only what a look at the host reads: how it is gated, and what waits. */
 const OF_SETUP = [
-  ...['enrol/fingerprint', 'enrol/os-info', 'setup/addition', 'setup/backup', 'setup/gate-state', 'setup/gate-watch'],
+  ...[
+    'enrol/fingerprint',
+    'enrol/os-info',
+    'setup/addition',
+    'setup/agent-service',
+    'setup/backup',
+    'setup/gate-state',
+    'setup/gate-watch',
+  ],
   ...[
     'setup/known-plugins',
     'setup/pam-stacks',
