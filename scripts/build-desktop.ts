@@ -14,8 +14,8 @@ const defaultOut = join(root, 'dist/desktop');
 
 /**
  * Builds `dist/desktop`: everything that Electron needs to start the shell, with nothing outside the folder. One
- * CommonJS file each for the main process, which a module of two lines starts, and the two preloads (a sandboxed preload cannot load a second file); only
- * `electron` stays outside.
+ * CommonJS file each for the main process, which a module of two lines starts, and the two preloads (a sandboxed
+ * preload cannot load a second file); only `electron` stays outside.
  */
 export async function buildDesktop(options: { console?: string; out?: string } = {}): Promise<string> {
   const { console: consoleFolder = consoleDist, out = defaultOut } = options;
