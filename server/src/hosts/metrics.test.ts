@@ -12,7 +12,11 @@ async function shown(hosts: readonly LiveHost[], endsIn: (index: number) => numb
   const registry = new Registry();
   const from = clock.now() - 365 * DAY_MS;
   const metrics = hostMetrics({
-    hosts: async () => hosts.map((host, index) => ({ ...host, life: { from, until: clock.now() + endsIn(index) } })),
+    hosts: async () =>
+      hosts.map((host, index) => ({
+        ...host,
+        ...{ certificate_from: from, certificate_until: clock.now() + endsIn(index) },
+      })),
     clock,
     ca: { certificates: () => [] },
     caRotation: { status: async () => ({ left: [] }) as never },
@@ -25,9 +29,10 @@ async function shown(hosts: readonly LiveHost[], endsIn: (index: number) => numb
 const fleet = (size: number, of: (index: number) => Partial<LiveHost> = () => ({})): LiveHost[] =>
   Array.from({ length: size }, (_, index) => ({
     hostname: `web${index}.example.com`,
-    life: null,
-    lastSeenAt: null,
-    agentVersion: null,
+    certificate_from: null,
+    certificate_until: null,
+    last_seen_at: null,
+    agent_version: null,
     ...of(index),
   }));
 
@@ -50,8 +55,8 @@ test('hosts are counted by whether they were heard of, and by version, however m
   const now = manualClock().now();
   const lines = await shown(
     fleet(40, (index) => ({
-      lastSeenAt: [null, now - 1000, now - DAY_MS][index % 3]!,
-      agentVersion: index < 15 ? '1.0.0' : `0.9.${index}`,
+      last_seen_at: [null, now - 1000, now - DAY_MS][index % 3]!,
+      agent_version: index < 15 ? '1.0.0' : `0.9.${index}`,
     })),
     () => DAY_MS,
   );

@@ -4,7 +4,7 @@ import type { Clock } from '../platform/clock.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import type { CaRotation } from './ca-rotation.ts';
 import { endsSoon } from './certificate-life.ts';
-import type { LiveHost } from './store.ts';
+import { type LiveHost, lifeOfHost } from './store.ts';
 
 /** Above so many hosts none has a line of its own: 3,000 lines a look are more than anybody alerts on. */
 const MOST_SERIES = 2000;
@@ -28,21 +28,23 @@ function summaryOf(hosts: readonly LiveHost[], now: number) {
   const statuses = { online: 0, silent: 0, never_seen: 0 };
   /** How many hosts have each version. */
   const versions = new Map<string, number>();
-  /** Seconds until certificates end, by host; below 0 when they have. */
+  /** Seconds until certificates end, by host, as far as there are few enough; below 0 when they have. */
   const ends: { hostname: string; seconds: number }[] = [];
   /** As many as end within each of these times. */
   const within = WITHIN.map(() => 0);
   let [endingSoon, first] = [0, null as number | null];
-  for (const { hostname, life, lastSeenAt, agentVersion } of hosts) {
+  for (const host of hosts) {
+    const { hostname, last_seen_at: lastSeenAt, agent_version: agentVersion } = host;
+    const life = lifeOfHost(host);
     statuses[lastSeenAt === null ? 'never_seen' : now - lastSeenAt < ONLINE_MS ? 'online' : 'silent'] += 1;
     const version = agentVersion ?? 'unknown';
     versions.set(version, (versions.get(version) ?? 0) + 1);
     if (life === null) continue;
     const seconds = (life.until - now) / 1000;
-    ends.push({ hostname, seconds });
+    if (ends.length <= MOST_SERIES) ends.push({ hostname, seconds });
     if (first === null || seconds < first) first = seconds;
     if (endsSoon(life, now)) endingSoon += 1;
-    for (const [index, [, limit]] of WITHIN.entries()) if (seconds <= limit) within[index]! += 1;
+    for (let index = 0; index < WITHIN.length; index += 1) if (seconds <= WITHIN[index]![1]) within[index]! += 1;
   }
   return { count: hosts.length, statuses, versions, ends, within, endingSoon, first };
 }
