@@ -115,7 +115,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     name: string,
     limitSeconds: number,
     steps: Step[],
-    { needs = [], alone = true, times = factor }: Partial<Pick<Stage, 'needs' | 'alone'>> & { times?: number } = {},
+    { needs = [], alone = false, times = factor }: Partial<Pick<Stage, 'needs' | 'alone'>> & { times?: number } = {},
   ): Stage => ({ name, limitSeconds: limitSeconds * times, steps, needs, alone });
 
   const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
@@ -137,7 +137,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   };
   const fuzz = stage('fuzz', 180, [fuzzing], { needs: ['clang', 'make'] });
   const goals = script('the LDAP server meets its goals side by side with slapd', 'bench/ldap.ts', '--gate', '--json');
-  const bench = stage('bench', 300, [goals], { needs: ['cc', 'slapd', 'ldapsearch'] });
+  const bench = stage('bench', 300, [goals], { needs: ['cc', 'slapd', 'ldapsearch'], alone: true });
 
   const stages = [
     stage(
@@ -162,9 +162,11 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
     stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], { needs: ['cc', 'make'] }),
     ...(long ? [fuzz] : []),
-    stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
+    stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')], {
+      alone: true,
+    }),
     // Three: those of the gate mostly wait.
-    stage('unit', 3600, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })], { alone: false }),
+    stage('unit', 3600, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })]),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
   const found = folders
