@@ -1,12 +1,12 @@
 import { element } from '../ber/writer.ts';
 import { dnKey } from '../matching/dn.ts';
-import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
+import { OP, RESULT } from '../protocol/operation.ts';
 import type { BindRequest, Span } from '../protocol/request.ts';
 import type { Identity } from './credentials.ts';
 import { trust } from './pace.ts';
 import { refuse, respond } from './respond.ts';
 import type { Context, Session } from './session.ts';
-import { reject } from './stats.ts';
+import { type RefusedCode, reject } from './stats.ts';
 
 const textOf = (bytes: Uint8Array, { start, end }: Span): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
@@ -29,7 +29,7 @@ export function handleBind(session: Session, request: BindRequest): Promise<() =
   session.pages = [];
   become(session, null);
   const { messageId, authentication, bytes, version } = request;
-  const answer = (code: ResultCode, text = ''): null => {
+  const answer = (code: RefusedCode | typeof RESULT.success, text = ''): null => {
     if (code === RESULT.success) respond(session, messageId, OP.bindResponse, code);
     else refuse(session, messageId, OP.bindResponse, code, text);
     return null;

@@ -4,8 +4,9 @@ import { release } from './memory.ts';
 import { createFairShare, trust } from './pace.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
-import { disconnect, hangUp } from './respond.ts';
+import { disconnect, type Ended, hangUp } from './respond.ts';
 import { type Context, isAuthorised, type Peer, type Session, type Transport } from './session.ts';
+import type { CutOff } from './stats.ts';
 import { createBucket } from './token-bucket.ts';
 
 /** A session over a connection. @param handshaking whether TLS comes first. */
@@ -109,7 +110,7 @@ export function enforceTime(session: Session): void {
   const { context, transport } = session;
   const { limits } = context.settings;
   const now = context.now();
-  const drop = (reason: string): void => {
+  const drop = (reason: CutOff): void => {
     hangUp(session, reason);
     transport.destroy();
   };
@@ -130,6 +131,6 @@ export function enforceTime(session: Session): void {
 }
 
 /** Ends a session because the server stops, or because what it was told before no longer holds. */
-export function dismiss(session: Session, text: string, reason: string): void {
+export function dismiss(session: Session, text: string, reason: Ended): void {
   if (!session.ended) say(session, () => disconnect(session, RESULT.unavailable, text, reason));
 }

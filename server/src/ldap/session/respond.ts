@@ -2,7 +2,7 @@ import { reserve } from '../ber/writer.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import { disconnectionNotice, type ResultDetails, writeResult, writeSuccess } from '../protocol/response.ts';
 import type { Session } from './session.ts';
-import { reject } from './stats.ts';
+import { type CutOff, type RefusedCode, reject } from './stats.ts';
 
 /** Answers a request with a result. */
 export function respond(
@@ -17,23 +17,28 @@ export function respond(
 }
 
 /** Ends the conversation; what has been written before is still sent. @param reason for log and metrics. */
-export function hangUp(session: Session, reason: string): void {
+export function hangUp(session: Session, reason: Ended): void {
   if (session.ended) return;
   session.ended = true;
   session.backlog = null;
   session.partial = null;
   session.running = [];
   session.pages = [];
-  if (ORDINARY.has(reason)) return;
+  if (isOrdinary(reason)) return;
   reject(session.context.stats, reason);
   session.context.report({ kind: 'disconnected', address: session.transport.address, reason });
 }
 
 /** Ends that are not worth a line: ordinary ones, and one that a flood could bring about a thousand times a second. */
-const ORDINARY = new Set(['unbind', 'closed_by_client', 'shutdown', 'reload', 'made_way']);
+const ORDINARY = ['unbind', 'closed_by_client', 'shutdown', 'reload', 'made_way'] as const;
+type Ordinary = (typeof ORDINARY)[number];
+const isOrdinary = (reason: Ended): reason is Ordinary => (ORDINARY as readonly string[]).includes(reason);
+
+/** Why a conversation ends. */
+export type Ended = Ordinary | CutOff;
 
 /** Ends the conversation with a Notice of Disconnection (RFC 4511 4.4.1). */
-export function disconnect(session: Session, code: ResultCode, text: string, reason: string): void {
+export function disconnect(session: Session, code: ResultCode, text: string, reason: Ended): void {
   if (session.ended) return;
   const { output } = session.context;
   const notice = disconnectionNotice(code, text);
@@ -45,7 +50,7 @@ export function disconnect(session: Session, code: ResultCode, text: string, rea
 }
 
 /** An operation that the connection is not allowed, or that must wait; counted. */
-export function refuse(session: Session, messageId: number, tag: number, code: ResultCode, text: string): void {
+export function refuse(session: Session, messageId: number, tag: number, code: RefusedCode, text: string): void {
   reject(session.context.stats, `result_${code}`);
   respond(session, messageId, tag, code, { text });
 }

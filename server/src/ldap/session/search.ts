@@ -2,7 +2,7 @@ import { type Cursor, ENTRY_WORK, estimateSize } from '../engine/cursor.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import { ANONYMOUS } from '../engine/view.ts';
-import { OP, RESULT, type ResultCode, SCOPE } from '../protocol/operation.ts';
+import { OP, RESULT, SCOPE } from '../protocol/operation.ts';
 import type { CompareRequest, SearchRequest, Span } from '../protocol/request.ts';
 import { pagingControl } from '../protocol/response.ts';
 import { AUDIENCE } from '../snapshot/snapshot.ts';
@@ -12,7 +12,7 @@ import { refuse, respond } from './respond.ts';
 import { advance } from './running.ts';
 import { isAuthorised, type Running, type Session } from './session.ts';
 import { isSubschema } from './special-entries.ts';
-import { type QueryBase, reject } from './stats.ts';
+import { type QueryBase, type RefusedCode, reject } from './stats.ts';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -68,7 +68,7 @@ function classify(bytes: Uint8Array, span: Span): QueryBase {
 }
 
 /** Why a search or compare is not even begun; null when it may be. */
-function refusalOf(session: Session, isRoot: boolean): { code: ResultCode; text: string } | null {
+function refusalOf(session: Session, isRoot: boolean): { code: RefusedCode; text: string } | null {
   const { requireTls } = session.context.settings;
   if (!isRoot && !isAuthorised(session)) {
     return { code: RESULT.insufficientAccessRights, text: 'authentication required' };

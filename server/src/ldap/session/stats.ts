@@ -1,11 +1,55 @@
+import { RESULT } from '../protocol/operation.ts';
+
+/** Why a connection is ended, an attempt slowed down or a cookie refused. */
+const CUT_OFF = [
+  'bind_throttled',
+  'bug',
+  'client_certificate',
+  'connections',
+  'connections_per_address',
+  'garbage',
+  'handshake',
+  'identify_failed',
+  'idle',
+  'incomplete_message',
+  'memory',
+  'message_size',
+  'outdated',
+  'paging_cookie',
+  'plaintext_after_starttls',
+  'protocol_error',
+  'withdrawn',
+  'write_stall',
+] as const;
+
+/** With which results an operation is refused that the connection is not allowed, or that must wait. */
+const REFUSED = [
+  'protocolError',
+  'authMethodNotSupported',
+  'adminLimitExceeded',
+  'unavailableCriticalExtension',
+  'confidentialityRequired',
+  'inappropriateAuthentication',
+  'invalidCredentials',
+  'invalidDnSyntax',
+  'insufficientAccessRights',
+  'busy',
+  'unavailable',
+  'unwillingToPerform',
+] as const satisfies (keyof typeof RESULT)[];
+
+export type RefusedCode = (typeof RESULT)[(typeof REFUSED)[number]];
+export type CutOff = (typeof CUT_OFF)[number];
+export type Rejection = CutOff | `result_${RefusedCode}`;
+
 /** Counters since the server started, for metrics. */
 export interface Stats {
   connections: number;
   accepted: number;
   queries: Record<QueryBase, number>;
   bindFailures: number;
-  /** Why something was refused or cut off → how often. */
-  rejected: Record<string, number>;
+  /** Why something was refused or cut off → how often: each from the start, so that the first time is an increase. */
+  rejected: Record<Rejection, number>;
   entries: number;
   bytes: number;
   /** Searches by how long they took: upper bounds of `SEARCH_SECONDS`, the last one open. */
@@ -23,7 +67,9 @@ export function createStats(): Stats {
     accepted: 0,
     queries: { rootdse: 0, subschema: 0, base: 0, people: 0, groups: 0, sudoers: 0, other: 0 },
     bindFailures: 0,
-    rejected: {},
+    rejected: Object.fromEntries(
+      [...CUT_OFF, ...REFUSED.map((name) => `result_${RESULT[name]}`)].map((reason) => [reason, 0]),
+    ) as Record<Rejection, number>,
     entries: 0,
     bytes: 0,
     searchDurations: SEARCH_SECONDS.map(() => 0).concat(0),
@@ -31,8 +77,8 @@ export function createStats(): Stats {
   };
 }
 
-export function reject(stats: Stats, reason: string): void {
-  stats.rejected[reason] = (stats.rejected[reason] ?? 0) + 1;
+export function reject(stats: Stats, reason: Rejection): void {
+  stats.rejected[reason] += 1;
 }
 
 /** @param milliseconds how long a search took. */
