@@ -73,7 +73,7 @@ const E2E: Record<string, E2eStage> = {
   hosts: {
     limitSeconds: 2700,
     needs: ['cc', 'make'],
-    concurrency: 3,
+    concurrency: 4,
     timeoutSeconds: 600,
     longest: 'sssd-setup.test.ts',
     // 333,000 command lines of sudo: 55 a second on two processors with little else to do, 20 where everything else of
@@ -165,8 +165,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')], {
       alone: true,
     }),
-    // Three: those of the gate mostly wait.
-    stage('unit', 3600, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })]),
+    // Four: those of the gate and of faults mostly wait.
+    stage('unit', 3600, [nodeTests(unit, { concurrency: 4, timeoutSeconds: 900 * factor })]),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
   const found = folders
