@@ -1,5 +1,6 @@
 import type { createForwarder } from './forward.ts';
 import { createOnScreen } from './on-screen.ts';
+import { createPace } from './pace.ts';
 import { type PendingRequest, readInbox } from './pending.ts';
 import { type Failure, offlineKind, type Reach } from './reach.ts';
 
@@ -10,8 +11,11 @@ const AGAIN_MAX_MS = 15_000;
 /** A computer that woke up has its network and its names some seconds later: for so long it is tried this often. */
 const AWAKE_MS = 60_000;
 const AGAIN_AWAKE_MS = 2000;
-/** How often the requests are asked for anew at most. */
-const ANEW_EVERY_MS = 500;
+/**
+ * How often the requests are asked for anew. One that comes right after another was decided is no burst: who waits for it is
+ * told at once. Even in a burst that goes on an event waits for less than the half second in which people are told of it.
+ */
+const ANEW = { everyMs: 350, apartMs: 50, burst: 4 };
 /** Events about these topics change what waits. */
 const TOPICS = ['requests', 'policy'];
 
@@ -113,7 +117,7 @@ export function followServer(deps: {
     const isOld = topicReader();
     const mine = attempt;
     // What is not known to be up to date must not be shown as if it were, and nothing may come that has it asked again.
-    const anew = createPace(ANEW_EVERY_MS, () => void refresh().catch(() => mine.abort()));
+    const anew = createPace(ANEW, () => void refresh().catch(() => mine.abort()));
     let silence: NodeJS.Timeout | undefined;
     try {
       become('live');
@@ -201,26 +205,4 @@ function isAboutRequests(text: string): boolean {
   } catch {
     return true;
   }
-}
-
-/** Does something at once when asked, and at most so often. */
-function createPace(everyMs: number, act: () => void) {
-  let timer: NodeJS.Timeout | undefined;
-  let again = false;
-  const go = () => {
-    act();
-    timer = setTimeout(() => {
-      timer = undefined;
-      if (!again) return;
-      again = false;
-      go();
-    }, everyMs);
-  };
-  return {
-    ask() {
-      if (timer) again = true;
-      else go();
-    },
-    stop: () => clearTimeout(timer),
-  };
 }
