@@ -8,8 +8,11 @@ import { electronRuntime } from '../../scripts/electron-runtime.ts';
 import { parseResult, type TestResult } from '../../scripts/testing/results.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** Of all tests in one namespace: only what hangs is ended by it. */
-const LIMIT_MS = 1_000_000;
+/** Of one file of tests inside. */
+const FILE_LIMIT_MS = 240_000;
+/** Of all tests in one namespace, and how long they say nothing: only what hangs is ended by these. */
+const LIMIT_MS = 570_000;
+const SILENCE_MS = FILE_LIMIT_MS + 40_000;
 
 /** Program → Debian package. */
 const PROGRAMS: Record<string, string> = {
@@ -156,7 +159,7 @@ export async function runInside(
     '--disable-warning=ExperimentalWarning',
     '--test',
     '--test-concurrency=1',
-    '--test-timeout=240000',
+    `--test-timeout=${FILE_LIMIT_MS}`,
     '--test-force-exit',
   ];
   const child = spawn(
@@ -180,30 +183,62 @@ export async function runInside(
   );
   const results: TestResult[] = [];
   const said: string[] = [];
+  // As they come: of a run that is ended from outside nothing else tells how far it got.
   const say = (line: string) => {
     said.push(line);
-    if (process.env.VERBOSE) process.stdout.write(`${line}\n`);
+    process.stderr.write(`${line}\n`);
   };
   const remains: string[] = [];
+  let hang: string | null = null;
+  const end = (why: string) => {
+    hang = `${why}\n${processesBelow(child.pid)}`;
+    child.kill('SIGKILL');
+  };
+  const timer = setTimeout(() => end(`the tests inside took longer than ${LIMIT_MS / 1000} s`), LIMIT_MS);
+  const silence = setTimeout(() => end(`the tests inside said nothing for ${SILENCE_MS / 1000} s`), SILENCE_MS);
   createInterface({ input: child.stdout }).on('line', (line) => {
+    silence.refresh();
     const result = parseResult(line);
     if (result) results.push(result);
     else if (line.startsWith('REMAINS ')) remains.push(line.slice('REMAINS '.length));
     else say(line);
   });
   createInterface({ input: child.stderr }).on('line', say);
-  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
     child.on('close', (...how) => resolve(how)),
   );
   clearTimeout(timer);
+  clearTimeout(silence);
   for (const folder of [work, copy, ...(shell ? [dirname(shell)] : [])])
     rmSync(folder, { recursive: true, force: true });
   const failed = results.filter(({ status }) => status === 'failed');
-  if ((failed.length > 0 || code !== 0) && !process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
   if (signal || (code !== 0 && failed.length === 0)) {
-    const detail = `the tests inside ended with ${signal ?? `exit code ${code}`}\n${said.slice(-60).join('\n')}`;
+    const last = results.at(-1);
+    const how = hang ?? `the tests inside ended with ${signal ?? `exit code ${code}`}`;
+    const detail = `${how}\nthe last test that ended: ${last?.name.join(' > ') ?? 'none'}\n${said.slice(-60).join('\n')}`;
     results.push({ name: ['desktop tests'], file: null, status: 'failed', durationMs: 0, detail });
   }
   return { ok: true, results, remains };
+}
+
+/** What runs in the namespace, each with its parent and for how long: who waits for whom, when nothing goes on. */
+function processesBelow(pid: number | undefined): string {
+  const { stdout } = spawnSync('ps', ['-e', '-o', 'pid=,ppid=,etimes=,wchan:20=,args='], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  const lines = (stdout ?? '').split('\n');
+  const below = new Set([String(pid)]);
+  // A parent may stand after its child.
+  for (let known = 0; known < below.size; ) {
+    known = below.size;
+    for (const line of lines) {
+      const [own, parent] = line.trim().split(/\s+/);
+      if (own && parent && below.has(parent)) below.add(own);
+    }
+  }
+  return lines
+    .filter((line) => below.has(line.trim().split(/\s+/)[0] ?? ''))
+    .map((line) => line.slice(0, 300))
+    .join('\n');
 }

@@ -59,7 +59,23 @@ export async function must(command: string, args: readonly string[], options: Ru
  */
 const PATIENCE_MS = 150_000;
 
-/** Waits until `check` gives something other than null, undefined or false. @throws after `timeoutMs`. */
+/** What comes of the work. @throws when that takes longer than `timeoutMs`, with what was waited for */
+export async function within<T>(what: string, work: Promise<T>, timeoutMs = PATIENCE_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms for ${what}`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Waits until `check` gives something other than null, undefined or false. @throws after `timeoutMs`, and when one look takes
+ * longer than any should.
+ */
 export async function until<T>(
   what: string,
   check: () => T | null | undefined | false | Promise<T | null | undefined | false>,
@@ -67,7 +83,7 @@ export async function until<T>(
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {
-    const value = await check();
+    const value = await within(`a look at ${what}`, Promise.resolve(check()));
     if (value !== null && value !== undefined && value !== false) return value;
     const left = end - Date.now();
     if (left < 0) throw new Error(`waited ${timeoutMs} ms for ${what}`);

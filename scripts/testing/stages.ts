@@ -88,7 +88,8 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'documented.test.ts',
   },
-  desktop: { limitSeconds: 1200, needs: ['Xvfb'], concurrency: 1 },
+  // What runs in its namespaces ends by itself before.
+  desktop: { limitSeconds: 1260, needs: ['Xvfb'], concurrency: 1, timeoutSeconds: 620 },
   interop: {
     limitSeconds: 1800,
     needs: ['cc', 'make'],

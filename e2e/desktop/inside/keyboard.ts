@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { within } from '../../harness/run.ts';
 
 /** Names of keys, as X calls their symbols. */
 const KEYS = { Return: 0xff0d, Down: 0xff54, Control: 0xffe3, k: 0x6b, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
@@ -32,9 +33,10 @@ export async function openKeyboard(display: string) {
   async function read(length: number): Promise<Buffer> {
     while (received.length < length) {
       if (failure) throw failure;
-      await new Promise<void>((resolve) => {
+      const more = new Promise<void>((resolve) => {
         wake = resolve;
       });
+      await within('an answer of the display', more, 30_000);
     }
     const bytes = received.subarray(0, length);
     received = received.subarray(length);

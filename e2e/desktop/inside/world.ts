@@ -24,12 +24,14 @@ import { fileGroup, fileIdOf, fileUser } from '../../../server/src/testing/direc
 import { endpointOf, enrolFakeHost, type HostClient } from '../../harness/host-client.ts';
 import type { Certificates, Lab } from '../../harness/lab.ts';
 import { createPerson, type Person } from '../../harness/person.ts';
-import { must, until } from '../../harness/run.ts';
+import { must, until, within } from '../../harness/run.ts';
 import { enrolmentToken, type Server, startServer } from '../../harness/server.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const SERVER_NAME = 'identree.example.com';
 const SHELL = process.env.IDENTREE_SHELL!;
+/** Longer than anything takes to end here that ends at all. */
+const END_MS = 30_000;
 
 /** Everything around the shell: display, server with identity provider, a host, a person with a browser. */
 export interface World {
@@ -248,7 +250,11 @@ export async function openWorld(): Promise<World> {
       ...driven(() => app.windows(), around, [executablePath, ...first]),
       async close() {
         shells.delete(shell);
-        await app.close();
+        // Playwright itself would wait for ever.
+        await within('the shell to end', app.close(), END_MS).catch((error: unknown) => {
+          app.process().kill('SIGKILL');
+          throw error;
+        });
       },
     };
     shells.add(shell);
@@ -284,9 +290,12 @@ export async function openWorld(): Promise<World> {
       ...driven(() => context.pages(), around, [program, ...first]),
       async close() {
         shells.delete(shell);
-        await remote.close();
+        await within('the connection to the program to end', remote.close(), END_MS);
         child.kill();
-        await ended;
+        await within('the program to end after SIGTERM', ended, END_MS).catch((error: unknown) => {
+          child.kill('SIGKILL');
+          throw error;
+        });
       },
     };
     shells.add(shell);
@@ -342,14 +351,18 @@ export async function openWorld(): Promise<World> {
       }
     },
     async close() {
-      for (const shell of shells) await shell.close();
-      await browser?.close();
+      // One that does not end keeps none of the others.
+      const ends = await Promise.allSettled([
+        ...[...shells].map((shell) => shell.close()),
+        within('the browser to end', Promise.resolve(browser?.close()), END_MS),
+      ]);
       person.web.close();
       admin.web.close();
       host.close();
-      await server.close();
+      await within('the server and the identity provider to end', server.close(), END_MS);
       display.close();
       rmSync(dir, { recursive: true, force: true });
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
   };
 }

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { Credential } from './credential-store.ts';
 import { createForwarder, type ForwardRequest } from './forward.ts';
+import { inTime } from './in-time.ts';
 import { nodeHttp, type Seen, startFakeServer } from './testing/fake-server.ts';
 
 const SECRET = 'secret-of-the-desktop-session-0123456789';
@@ -248,6 +249,32 @@ test('a stream that breaks is an error for the page, not an end', async (t) => {
   });
   const answer = await forward(ask({ target: '/api/events', stream: true, names: [] }));
   await assert.rejects(answer.text());
+});
+
+test('who follows a stream hears of its end also where the connection itself never says so', async () => {
+  const deaf = new Response(new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from(': hello')) }), {
+    headers: { 'content-type': 'text/event-stream' },
+  });
+  const { forward } = createForwarder({
+    http: { fetch: async () => deaf },
+    origin: 'https://identree.example.com',
+    credential: () => ({ origin: 'https://identree.example.com', secret: SECRET, expiresAt: Number.MAX_SAFE_INTEGER }),
+    onSessionEnded: () => {},
+    userAgent: 'identree-desktop/test',
+  });
+  const stop = new AbortController();
+  const answer = await forward(ask({ target: '/api/events', stream: true, names: [], signal: stop.signal }));
+  const reader = answer.body!.getReader();
+  await reader.read();
+  const next = reader.read();
+  stop.abort();
+  await assert.rejects(inTime(next, 10_000), TypeError);
+});
+
+test('what is given up before it is asked is not asked', async (t) => {
+  const { server, forward } = await setUp(t);
+  assert.equal((await forward(ask({ signal: AbortSignal.abort() }))).type, 'error');
+  assert.equal(server.seen.length, 0);
 });
 
 test('streams are bounded, and all end when the person signs out', async (t) => {

@@ -71,6 +71,7 @@ export function createForwarder(deps: {
     const timer = setTimeout(() => stop.abort(), ANSWER_TIMEOUT_MS);
     const onAbort = () => stop.abort();
     request.signal.addEventListener('abort', onAbort, { once: true });
+    if (request.signal.aborted) onAbort();
     try {
       const answer = await deps.http.fetch(deps.origin + request.target, {
         method: request.method,
@@ -140,6 +141,15 @@ export function createForwarder(deps: {
       stop.abort();
     };
     return new ReadableStream<Uint8Array>({
+      start(controller) {
+        const onStop = () => {
+          // Whatever becomes of the connection below: who reads would take what it knows for up to date for ever.
+          controller.error(new TypeError('the connection to the server ended'));
+          void reader.cancel().catch(() => {});
+        };
+        stop.signal.addEventListener('abort', onStop, { once: true });
+        if (stop.signal.aborted) onStop();
+      },
       async pull(controller) {
         try {
           const { done, value } = await reader.read();

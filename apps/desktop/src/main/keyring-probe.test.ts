@@ -39,7 +39,15 @@ test('a bus that takes every call and answers none does not hold the program up'
 
 test('where there is no keyring, no bus, or none that answers, none is silent', async (t) => {
   assert.equal(await keyringIsSilent(await startBus(t), 5000), false);
-  for (const address of [undefined, 'unix:path=/nonexistent/bus']) {
+  for (const address of [
+    undefined,
+    '',
+    'unix:path=/nonexistent/bus',
+    'disabled:',
+    'autolaunch:',
+    'unix:',
+    'nonsense',
+  ]) {
     assert.equal(await keyringIsSilent(address, 5000), false);
   }
 });

@@ -28,14 +28,23 @@ const QUESTIONS = [
   })),
 ];
 
+/** Null for an address that is none of a bus, as `disabled:`, by which people say that there is to be none. */
+function open(busAddress: string) {
+  try {
+    return createClient({ busAddress });
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Whether a keyring runs and says nothing, or the bus itself does not. None that runs is not silent.
  *
  * @param address of the session bus; undefined when the desktop has none
  */
 export async function keyringIsSilent(address: string | undefined, patienceMs = PROBE_MS): Promise<boolean> {
-  if (!address) return false;
-  const bus = createClient({ busAddress: address });
+  const bus = address ? open(address) : null;
+  if (!bus) return false;
   const lost = new Promise<false>((resolve) => {
     bus.connection.on('error', () => resolve(false));
     bus.connection.on('close', () => resolve(false));

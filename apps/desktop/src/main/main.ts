@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { wordsFor } from '../words/words.ts';
 import { BACKGROUND_ARGUMENT } from './autostart.ts';
 import { createCredentialStore } from './credential-store.ts';
 import { deepLinkInArguments, parseDeepLink } from './deep-link.ts';
@@ -19,7 +20,8 @@ if (!electron.isFirstInstance) {
   electron.quit();
 } else {
   const firstLink = deepLinkInArguments(process.argv);
-  void electron.ready().then(async () => {
+  const start = async (): Promise<void> => {
+    await electron.ready();
     const { ports, folder } = electron;
     const shell = createShell({
       ports,
@@ -48,5 +50,12 @@ if (!electron.isFirstInstance) {
     });
     await shell.start(process.argv.includes(BACKGROUND_ARGUMENT));
     if (firstLink) shell.follow(firstLink);
+  };
+  // Left alone it would be there without a window, and keep every further start from having one.
+  start().catch((error: unknown) => {
+    console.error(error);
+    const [title = '', text = ''] = wordsFor(electron.language()).errors.notStarted;
+    electron.ports.notifier.error(title, text);
+    electron.fail();
   });
 }

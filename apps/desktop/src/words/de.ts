@@ -181,6 +181,10 @@ export const de: Words = {
   },
   errors: {
     noBrowser: ['Kein Browser', 'Die Seite ließ sich nicht in Ihrem Browser öffnen.'],
+    notStarted: [
+      'identree startet nicht',
+      'Das Programm ist beschädigt, oder eine seiner Dateien ist nicht lesbar. Installieren Sie es neu.',
+    ],
     notSaved: [
       'Nicht gespeichert',
       'Ihre Änderung ließ sich auf diesem Computer nicht speichern. Sie gilt, bis identree endet.',

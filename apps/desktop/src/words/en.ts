@@ -176,6 +176,7 @@ export const en = {
   },
   errors: {
     noBrowser: ['No browser', 'The page could not be opened in your browser.'],
+    notStarted: ['identree does not start', 'The program is damaged, or a file of it cannot be read. Install it anew.'],
     notSaved: ['Not saved', 'What you changed could not be saved on this computer. It holds until identree ends.'],
     notEnded: [
       'Session not ended',

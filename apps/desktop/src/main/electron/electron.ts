@@ -97,6 +97,8 @@ export function createElectron(options: { preloads: string }) {
     /** The language of the desktop, known once Electron is ready. */
     language: () => app.getLocale(),
     quit: () => app.exit(0),
+    /** Ends at once, as one that could not do what it was started for. */
+    fail: () => app.exit(1),
     /**
      * What has to be known before Electron is ready. It asks the keyring for the key of cookies on its way there, and waits
      * for it without a limit of ours.
