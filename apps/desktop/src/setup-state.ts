@@ -2,7 +2,14 @@ import type { Colour } from './colours.ts';
 
 /** What the setup page shows; made by the main process, drawn by the page. */
 export type SetupState =
-  | { step: 'server'; origin: string | null; problem: ServerProblem | null; canGoBack: boolean }
+  | {
+      step: 'server';
+      origin: string | null;
+      problem: ServerProblem | null;
+      canGoBack: boolean;
+      /** Where a list of servers lies that could not be read. */
+      unreadable: string | null;
+    }
   | {
       step: 'certificate';
       origin: string;

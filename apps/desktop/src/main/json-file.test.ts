@@ -62,6 +62,35 @@ test('a write that fails leaves the old text', async (t) => {
   assert.deepEqual(await file.read(), { n: 3 });
 });
 
+test('what cannot be read is said, left as it is, and kept beside what takes its place', async (t) => {
+  const folder = folderOf(t);
+  const path = join(folder, 'a.json');
+  const file = createJsonFile(path, z.object({ n: z.number() }));
+  assert.equal(await file.read(), null);
+  assert.equal(file.unreadable(), null, 'there is none');
+  writeFileSync(path, '{"n":');
+  assert.equal(await file.read(), null);
+  assert.equal(file.unreadable(), path);
+  assert.deepEqual(readdirSync(folder), ['a.json']);
+  await file.write({ n: 2 });
+  assert.equal(file.unreadable(), null);
+  assert.equal(readFileSync(`${path}.unreadable`, 'utf8'), '{"n":');
+  assert.deepEqual(await file.read(), { n: 2 });
+  await file.write({ n: 3 });
+  assert.equal(readFileSync(`${path}.unreadable`, 'utf8'), '{"n":');
+});
+
+test('what cannot be read and cannot be kept is not replaced', async (t) => {
+  const folder = folderOf(t);
+  const path = join(folder, 'a.json');
+  const file = createJsonFile(path, z.object({ n: z.number() }));
+  writeFileSync(path, 'x');
+  mkdirSync(`${path}.unreadable`);
+  assert.equal(await file.read(), null);
+  await assert.rejects(file.write({ n: 2 }));
+  assert.equal(readFileSync(path, 'utf8'), 'x');
+});
+
 describe('what others could have laid into the folder', () => {
   const text = '{"n":1}\n';
   const schema = z.object({ n: z.number() });

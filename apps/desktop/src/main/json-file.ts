@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import type { z } from 'zod';
 import { replaceFile } from './replace-file.ts';
 
@@ -19,7 +19,12 @@ function isOwn(info: Stats): boolean {
 export interface JsonFile<T> {
   /** Null when there is none, none of this user's own, or none that can be understood: the shell then starts as if it were new. */
   read(): Promise<T | null>;
-  /** Replaces it whole; a crash leaves the old or the new text, never half of one. */
+  /** Where something lies that `read` could not take; null when it was read, or there was nothing. */
+  unreadable(): string | null;
+  /**
+   * Replaces it whole; a crash leaves the old or the new text, never half of one. What could not be read is kept beside it,
+   * with `.unreadable` after its name.
+   */
   write(value: T): Promise<void>;
   remove(): Promise<void>;
 }
@@ -32,22 +37,38 @@ export function createJsonFile<T>(path: string, schema: z.ZodType<T>): JsonFile<
     queue = next.catch(() => {});
     return next;
   };
+  let isUnreadable = false;
+
+  async function take(): Promise<T> {
+    const file = await open(path, READ);
+    try {
+      if (!isOwn(await file.stat())) throw new Error('not a file of this user alone');
+      return schema.parse(JSON.parse(await file.readFile('utf8')));
+    } finally {
+      await file.close();
+    }
+  }
+
+  async function replace(text: string): Promise<void> {
+    // A person may be able to mend it.
+    if (isUnreadable) await rename(path, `${path}.unreadable`);
+    isUnreadable = false;
+    await replaceFile(path, text);
+  }
+
   return {
     async read() {
       try {
-        const file = await open(path, READ);
-        try {
-          if (!isOwn(await file.stat())) return null;
-          const parsed = schema.safeParse(JSON.parse(await file.readFile('utf8')));
-          return parsed.success ? parsed.data : null;
-        } finally {
-          await file.close();
-        }
-      } catch {
+        const value = await take();
+        isUnreadable = false;
+        return value;
+      } catch (error) {
+        isUnreadable = (error as NodeJS.ErrnoException).code !== 'ENOENT';
         return null;
       }
     },
-    write: (value) => inTurn(() => replaceFile(path, `${JSON.stringify(value)}\n`)),
+    unreadable: () => (isUnreadable ? path : null),
+    write: (value) => inTurn(() => replace(`${JSON.stringify(value)}\n`)),
     remove: () => inTurn(() => rm(path, { force: true })),
   };
 }

@@ -55,7 +55,6 @@ if (!electron.isFirstInstance) {
   start().catch((error: unknown) => {
     console.error(error);
     const [title = '', text = ''] = wordsFor(electron.language()).errors.notStarted;
-    electron.ports.notifier.error(title, text);
-    electron.fail();
+    void electron.ports.notifier.error(title, text).finally(electron.fail);
   });
 }

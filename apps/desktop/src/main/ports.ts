@@ -116,7 +116,8 @@ export interface IpcPort {
 
 /** Messages that must not wait for a page. */
 export interface NotifierPort {
-  error(title: string, text: string): void;
+  /** Comes back once the person has read it. The program goes on meanwhile. */
+  error(title: string, text: string): Promise<void>;
 }
 
 /** The menu of the window. */

@@ -7,16 +7,18 @@ import { fakePorts } from './testing/fake-ports.ts';
 
 const HOUR = 3_600_000;
 
-async function setUp(t: TestContext, options: { full?: boolean } = {}) {
+async function setUp(t: TestContext, options: { full?: boolean; damaged?: boolean } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { ports, clock } = fakePorts();
   const notSaved: string[] = [];
+  const unreadable: string[] = [];
   const refuse = () => Promise.reject(new Error('ENOSPC'));
   if (options.full) ports.autostart = { isOn: async () => false, set: refuse };
   const presence = createPresence({
     ports,
     file: {
       read: async (): Promise<Settings | null> => null,
+      unreadable: () => (options.damaged ? '/home/alice/settings.json' : null),
       write: options.full ? refuse : async () => {},
       remove: async () => {},
     },
@@ -25,9 +27,10 @@ async function setUp(t: TestContext, options: { full?: boolean } = {}) {
     onAction: () => {},
     onChange: () => {},
     onNotSaved: () => void notSaved.push('told'),
+    onUnreadable: (path) => void unreadable.push(path),
   });
   await presence.load();
-  return { presence, clock, notSaved };
+  return { presence, clock, notSaved, unreadable };
 }
 
 test('an hour is an hour, also when the clock is set back meanwhile', async (t) => {
@@ -57,4 +60,14 @@ test('a setting that could not be written holds until the end, and the person is
   await presence.toggle('autostart');
   assert.equal(notSaved.length, 3);
   assert.deepEqual(presence.toggles().find(({ toggle }) => toggle === 'autostart')?.on, false);
+});
+
+test('settings that cannot be read: the person is told, and no command is shown that they may have hidden', async (t) => {
+  const damaged = await setUp(t, { damaged: true });
+  assert.deepEqual(damaged.unreadable, ['/home/alice/settings.json']);
+  assert.equal(damaged.presence.hidesCommand(), true);
+  t.mock.timers.reset();
+  const fresh = await setUp(t);
+  assert.deepEqual(fresh.unreadable, []);
+  assert.equal(fresh.presence.hidesCommand(), false);
 });

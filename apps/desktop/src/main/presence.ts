@@ -19,6 +19,8 @@ export function createPresence(deps: {
   onChange: () => void;
   /** What the person switched could not be written: it is as before at the next start. */
   onNotSaved: () => void;
+  /** What the person had settled lies there and cannot be read. */
+  onUnreadable: (path: string) => void;
 }) {
   const { ports, words } = deps;
   let settings = FIRST_SETTINGS;
@@ -43,7 +45,11 @@ export function createPresence(deps: {
 
   return {
     async load(): Promise<void> {
-      settings = (await deps.file.read()) ?? FIRST_SETTINGS;
+      const stored = await deps.file.read();
+      const unreadable = deps.file.unreadable();
+      // Whoever had commands hidden must not see them told because of a damaged file.
+      settings = stored ?? { ...FIRST_SETTINGS, hideCommand: unreadable !== null };
+      if (unreadable !== null) deps.onUnreadable(unreadable);
       autostart = (await ports.autostart?.isOn().catch(() => false)) ?? null;
     },
     show(views: readonly ServerView[]): void {

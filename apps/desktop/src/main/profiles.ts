@@ -20,6 +20,8 @@ export function createProfiles(file: JsonFile<StoredProfiles>) {
       active = stored.active;
     },
     list: (): readonly Profile[] => list,
+    /** Where a list lies that could not be read, as long as it is not replaced. */
+    unreadable: file.unreadable,
     get,
     /** The one that the window shows, or showed last. */
     active: (): Profile | null => get(active ?? '') ?? list[0] ?? null,

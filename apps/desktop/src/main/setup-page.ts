@@ -1,5 +1,5 @@
 import { CHANNELS } from '../channels.ts';
-import type { CertificateFacts, ServerProblem, SetupState, SignInNotice } from '../setup-state.ts';
+import type { CertificateFacts, SetupState, SignInNotice } from '../setup-state.ts';
 import { createSetupHandler, onlyFor } from './app-protocol.ts';
 import { KEYCHAIN_PATIENCE_MS } from './credential-store.ts';
 import { inTime } from './in-time.ts';
@@ -22,7 +22,7 @@ export function createSetupPage(deps: {
 }) {
   const { ports, window } = deps;
   const handler = createSetupHandler({ files: deps.files, random: deps.random });
-  let state: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
+  let state: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false, unreadable: null };
 
   function show(next: SetupState): void {
     state = next;
@@ -37,9 +37,9 @@ export function createSetupPage(deps: {
   return {
     show,
     state: (): SetupState => state,
-    /** Asks for the address of a server. @param origin what stands in the field */
-    askServer(origin: string | null, problem: ServerProblem | null, canGoBack: boolean): void {
-      show({ step: 'server', origin, problem, canGoBack });
+    /** Asks for the address of a server. */
+    askServer(state: Omit<Extract<SetupState, { step: 'server' }>, 'step'>): void {
+      show({ step: 'server', ...state });
     },
     /**
      * Asks the person to sign in.

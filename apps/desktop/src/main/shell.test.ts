@@ -14,9 +14,21 @@ const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
 test('first run: address, browser, console; the profile is kept', async (t) => {
   const { server, folder, opened, start } = await setUpShell(t);
   const desk = await start();
-  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: false });
+  assert.deepEqual(await desk.state(), {
+    step: 'server',
+    origin: null,
+    problem: null,
+    canGoBack: false,
+    unreadable: null,
+  });
   await desk.send(CHANNELS.saveServer, 'http://identree.example.com');
-  const refused = { step: 'server', origin: 'http://identree.example.com', problem: 'not_https', canGoBack: false };
+  const refused = {
+    step: 'server',
+    origin: 'http://identree.example.com',
+    problem: 'not_https',
+    canGoBack: false,
+    unreadable: null,
+  };
   assert.deepEqual(await desk.state(), refused);
   await desk.signIn();
   assert.equal(opened[0]?.origin, server.origin);
@@ -73,7 +85,13 @@ test('choosing another server ends the sign-in that waits', async (t) => {
   await until('the code', async () => (await desk.state()).step === 'waiting');
   await desk.send(CHANNELS.changeServer);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(await desk.state(), { step: 'server', origin: server.origin, problem: null, canGoBack: false });
+  assert.deepEqual(await desk.state(), {
+    step: 'server',
+    origin: server.origin,
+    problem: null,
+    canGoBack: false,
+    unreadable: null,
+  });
 });
 
 test('with a keychain the next start goes straight to the console; without one it asks again and says so before', async (t) => {
@@ -243,7 +261,13 @@ test('two servers: each signed in on its own, what waits is told of both, and th
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
-  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: true });
+  assert.deepEqual(await desk.state(), {
+    step: 'server',
+    origin: null,
+    problem: null,
+    canGoBack: true,
+    unreadable: null,
+  });
   await desk.signIn(second.origin);
   assert.deepEqual([server.inbox.followers(), second.inbox.followers()].map(Boolean), [true, true]);
   const [a, b] = [server, second].map(({ origin }) => new URL(origin).host);
@@ -364,6 +388,26 @@ test('an address that is known leads to its server, however it is written: there
   assert.equal(kept.list.length, 1);
 });
 
+test('a list of servers that is damaged: the shell starts, says so, and nothing else is lost', async (t) => {
+  const { server, folder, start } = await setUpShell(t);
+  const first = await start();
+  await first.signIn();
+  first.shell.stop();
+  const path = join(folder, 'profile.json');
+  const [damaged, sealed] = ['{"v":2,"active":', readFileSync(join(folder, 'credential.json'), 'utf8')];
+  writeFileSync(path, damaged);
+  const desk = await start();
+  const asks = { step: 'server', origin: null, problem: null, canGoBack: false, unreadable: path };
+  assert.deepEqual(await desk.state(), asks);
+  assert.equal(readFileSync(path, 'utf8'), damaged);
+  assert.equal(readFileSync(join(folder, 'credential.json'), 'utf8'), sealed);
+  await desk.signIn();
+  assert.equal(readFileSync(`${path}.unreadable`, 'utf8'), damaged);
+  assert.deepEqual((JSON.parse(readFileSync(path, 'utf8')) as { active: string }).active, server.origin);
+  await desk.shell.act({ do: 'add-server' });
+  assert.deepEqual(await desk.state(), { ...asks, canGoBack: true, unreadable: null });
+});
+
 test('what an earlier version kept is taken over: server, place of the window, and nobody signs in again', async (t) => {
   const { server, folder, start } = await setUpShell(t);
   const secret = `fake-credential-${'x'.repeat(32)}`;
@@ -415,7 +459,13 @@ test('the last server that is removed is not offered again', async (t) => {
   await desk.signIn();
   await desk.shell.act({ do: 'edit-server' });
   await desk.send(CHANNELS.removeProfile);
-  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: false });
+  assert.deepEqual(await desk.state(), {
+    step: 'server',
+    origin: null,
+    problem: null,
+    canGoBack: false,
+    unreadable: null,
+  });
 });
 
 test('a keychain that is slow holds up no window: the person is asked to sign in, and no more once it has answered', async (t) => {

@@ -148,6 +148,7 @@ export function createShell(deps: {
     onAction: (action) => void act(action),
     onChange: showOverview,
     onNotSaved: () => tell(words.errors.notSaved),
+    onUnreadable: (path) => tell(words.errors.settingsUnreadable(path)),
   });
 
   const notifications = createNotifications({
@@ -181,7 +182,7 @@ export function createShell(deps: {
 
   /** Something went wrong that no page can tell. */
   function tell([title = '', text = '']: readonly string[]): void {
-    ports.notifier.error(title, text);
+    void ports.notifier.error(title, text);
   }
 
   function windowClosed(): void {
@@ -196,12 +197,16 @@ export function createShell(deps: {
   /** Are there at least so many? */
   const hasProfiles = (count: number) => profiles.list().length >= count;
 
+  function askServer(origin: string | null, problem: ServerProblem | null): void {
+    setup.askServer({ origin, problem, canGoBack: hasProfiles(1), unreadable: profiles.unreadable() });
+  }
+
   function showServerStep(): void {
     leaveSetup();
     // One that was mistyped is there to be corrected.
     const origin = target && !profiles.get(target.origin) ? target.origin : null;
     target = null;
-    setup.askServer(origin, null, hasProfiles(1));
+    askServer(origin, null);
     showOverview();
   }
 
@@ -243,7 +248,7 @@ export function createShell(deps: {
 
   async function saveServer(typed: string): Promise<void> {
     const parsed = parseServerOrigin(typed);
-    const refuse = (problem: ServerProblem) => setup.askServer(typed, problem, hasProfiles(1));
+    const refuse = (problem: ServerProblem) => askServer(typed, problem);
     if (!parsed.ok) return refuse(parsed.problem);
     const known = profiles.get(parsed.origin);
     if (known) return showServer(known);

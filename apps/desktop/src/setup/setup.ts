@@ -42,10 +42,12 @@ const around = ([before = '', after = '']: readonly string[], node: Node) => tex
 /** The host without the scheme that everybody expects; `http` and a port stay visible. */
 const shown = (origin: string) => element('strong', {}, origin.replace(/^https:\/\//, ''));
 
+const banner = ([what = '', why = '']: readonly string[]) =>
+  element('p', { className: 'banner', role: 'status' }, element('strong', {}, what), ' ', why);
+
 function keychainNote(problem: KeychainProblem | null): Node[] {
   if (problem === null) return [];
-  const [what, why] = words.noKeychain[problem];
-  return [element('p', { className: 'banner' }, element('strong', {}, what ?? ''), ' ', why ?? '')];
+  return [banner(words.noKeychain[problem])];
 }
 
 function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
@@ -76,6 +78,7 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
   });
   return [
     title(state.canGoBack ? words.connectAnother : words.connect),
+    ...(state.unreadable === null ? [] : [banner(words.unreadable(state.unreadable))]),
     text(words.administrator),
     form,
     ...(state.canGoBack ? [button('link', words.back, () => void bridge.goBack())] : []),

@@ -79,6 +79,10 @@ export const de: Words = {
     connectAnother: 'Server hinzufügen',
     administrator: 'Die Adresse bekommen Sie von Ihrer Administration.',
     address: 'Adresse des Servers',
+    unreadable: (file: string) => [
+      'Ihre Liste der Server ließ sich nicht lesen.',
+      `${file} ist beschädigt, oder andere dürfen hineinschreiben. Reparieren Sie die Datei und starten Sie identree neu, oder fügen Sie Ihre Server wieder hinzu: Sie bleibt dann als ${file}.unreadable erhalten.`,
+    ],
     continue: 'Weiter',
     back: 'Zurück',
     signIn: 'Anmelden',
@@ -188,6 +192,10 @@ export const de: Words = {
     notSaved: [
       'Nicht gespeichert',
       'Ihre Änderung ließ sich auf diesem Computer nicht speichern. Sie gilt, bis identree endet.',
+    ],
+    settingsUnreadable: (file: string) => [
+      'Einstellungen nicht gelesen',
+      `${file} ist beschädigt, oder andere dürfen hineinschreiben. Benachrichtigungen zeigen keine Befehle, bis Sie es im Menü anders wählen.`,
     ],
     notEnded: [
       'Sitzung nicht beendet',

@@ -81,6 +81,10 @@ export const en = {
     connectAnother: 'Add a server',
     administrator: 'Your administrator can tell you its address.',
     address: 'Server address',
+    unreadable: (file: string) => [
+      'Your list of servers could not be read.',
+      `${file} is damaged, or others than you may write to it. Mend it and start identree again, or add your servers anew: it is kept as ${file}.unreadable then.`,
+    ],
     continue: 'Continue',
     back: 'Back',
     signIn: 'Sign in',
@@ -178,6 +182,10 @@ export const en = {
     noBrowser: ['No browser', 'The page could not be opened in your browser.'],
     notStarted: ['identree does not start', 'The program is damaged, or a file of it cannot be read. Install it anew.'],
     notSaved: ['Not saved', 'What you changed could not be saved on this computer. It holds until identree ends.'],
+    settingsUnreadable: (file: string) => [
+      'Settings not read',
+      `${file} is damaged, or others than you may write to it. Commands are hidden in notifications until you choose otherwise in the menu.`,
+    ],
     notEnded: [
       'Session not ended',
       'It could not be erased from this computer, and the server was not reached to end it. Sign out once more after the next start.',

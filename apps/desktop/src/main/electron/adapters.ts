@@ -76,7 +76,10 @@ export const electronHttp: HttpPort = {
 };
 
 export const electronNotifier: NotifierPort = {
-  error: (title, text) => dialog.showErrorBox(title, text),
+  // Not showErrorBox: all else, what waits on the servers too, would stand still until somebody has clicked it away.
+  error: async (title, text) => {
+    await dialog.showMessageBox({ type: 'error', title: 'identree', message: title, detail: text });
+  },
 };
 
 /** Bytes. A certificate has a few thousand. */

@@ -143,7 +143,7 @@ export function fakePorts(
     secrets: options.secrets ?? fakeSecrets(),
     http: options.http ?? nodeHttp,
     certificates: options.certificates ?? { look: async () => null },
-    notifier: { error: (title) => void errors.push(title) },
+    notifier: { error: async (title) => void errors.push(title) },
     menu: {
       show(model, onAction) {
         menu.model = model;
