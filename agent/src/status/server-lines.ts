@@ -4,7 +4,6 @@ import { timestamp } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import { connectServer } from '../app.ts';
 import { readFailure, readReply } from '../client/reply.ts';
-import { loadClientConf } from '../config/client-conf.ts';
 import type { Paths } from '../paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Line } from './line.ts';
@@ -20,20 +19,24 @@ const serverHealth = z.object({
 
 const LOOK = { method: 'GET', path: '/healthz', headers: {}, body: new Uint8Array(), timeoutMs: 5000 };
 
-/** Where the server is asked. Of several, each with whether it answers: one that does not is no fault while another does. */
+/** Where the server is asked, and whether it answers. Of several, one that does not is no fault while another does. */
 export async function addressLines(paths: Paths): Promise<Line[]> {
-  const what = 'Server';
-  const { serverUrls } = await loadClientConf(paths.config);
-  if (serverUrls.length === 1) return [{ what, value: serverUrls[0], problem: null }];
-  const ways = (await connectServer(paths)).servers.each;
-  const looks = ways.map(async (way, index): Promise<Line> => {
+  const { conf, servers } = await connectServer(paths);
+  const looks = servers.each.map(async (way, index) => {
     const reply = await way.request(LOOK).then((answer) => readReply(answer, z.unknown()), readFailure);
     way.close();
-    const answers =
-      reply.kind === 'ok' ? 'answers' : `does not serve: ${'message' in reply ? reply.message : reply.kind}`;
-    return { what, value: `${serverUrls[index]}, ${answers}`, problem: null };
+    const said = 'message' in reply ? reply.message : reply.kind;
+    return {
+      value: `${conf.serverUrls[index]}, ${reply.kind === 'ok' ? 'answers' : `does not serve: ${said}`}`,
+      // Something between this host and a server that lives may well keep strangers from this path.
+      isAway: reply.kind === 'unavailable',
+    };
   });
-  return Promise.all(looks);
+  const seen = await Promise.all(looks);
+  const problem = seen.every(({ isAway }) => isAway)
+    ? 'As long as that is so, nobody can approve anything on this host. Does identree run there, and does the network lead there?'
+    : null;
+  return seen.map(({ value }, index) => ({ what: 'Server', value, problem: index === 0 ? problem : null }));
 }
 
 /**
@@ -57,7 +60,7 @@ function clockLine(now: number, askedAt: number, answeredAt: number): Line {
   };
 }
 
-/** What the server says of its clock and of itself. Nothing where it does not answer: the last contact tells of that. */
+/** What the server says of its clock and of itself. Nothing where it does not answer: {@link addressLines} tells that. */
 export async function serverLines(paths: Paths, clock: Pick<Clock, 'now'>): Promise<Line[]> {
   const { servers } = await connectServer(paths);
   try {

@@ -138,6 +138,20 @@ describe('status: the server', () => {
     }
   });
 
+  it('one that is away is a fault at once, whatever the last contact was; one that only keeps strangers out is not', async () => {
+    await using w = await world();
+    assert.match((await w.status()).text, new RegExp(`^Server +${w.server.url}, answers$`, 'm'));
+    const nobody = /nobody can approve anything on this host/;
+    w.server.healthStatus = 403;
+    assert.doesNotMatch((await w.status()).text, nobody);
+    w.server.healthStatus = 502;
+    assert.match((await w.status()).text, nobody);
+    await w.server.close();
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(text, new RegExp(`^Server +${w.server.url}, does not serve: ECONNREFUSED.*\\n +As long as`, 'm'));
+  });
+
   it('is quoted with what it says is odd about itself, which is no fault of this host', async () => {
     await using w = await world();
     assert.doesNotMatch((await w.status()).text, /Server says/);

@@ -97,6 +97,7 @@ export interface FakeServer {
   clockAhead: number;
   /** What /healthz answers. */
   health: object;
+  healthStatus: number;
   /** Returns true when it has answered. */
   intercept: ((call: Call) => boolean | Promise<boolean>) | null;
   /** Changes the grant before it is signed. */
@@ -286,7 +287,7 @@ export async function createFakeServer(): Promise<FakeServer> {
 
   async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     if (request.url === '/healthz')
-      return send(response, 200, { now: Date.now() + server.clockAhead, ...server.health });
+      return send(response, server.healthStatus, { now: Date.now() + server.clockAhead, ...server.health });
     const bytes = await readBody(request);
     const body = bytes.length === 0 ? null : (JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
     const path = request.url!.slice(HOST_API.length);
@@ -409,6 +410,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     clockAhead: 0,
     intercept: null,
     health: { status: 'ok', checks: {} },
+    healthStatus: 200,
     tamperGrant: null,
     grantKey: null,
     ca,
