@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { inspect } from './inspect.ts';
 import { expect, test } from './world.ts';
 
 test('events: what somebody did is found by the address, read as one sentence, and led back to its beginning', async ({
@@ -65,6 +66,27 @@ test('events: every one is reached page by page, and the file has what is shown'
   await expect(page.getByText('Nothing matches.')).toBeVisible();
   await page.getByLabel('User', { exact: true }).fill('');
   await expect(page.getByRole('row').nth(1)).toBeVisible();
+});
+
+test('events: what was done with a break-glass password: which command, when by the clock of the host, from where', async ({
+  site,
+  open,
+}) => {
+  const { page, signIn } = await open({ admin: true });
+  const record = { user: 'alice', argv: ['sudo', 'systemctl', 'restart', 'network'], cwd: '/srv', origin: '192.0.2.7' };
+  await site.do('useBreakGlass', { hostname: 'db1.example.com', record });
+  await signIn('/history?view=events&host=db1.example.com');
+  await page.getByRole('link', { name: /^alice got in on the host db1.* something was never told\.$/ }).click();
+  const told = page.getByRole('region', { name: 'What the host told' });
+  await inspect(page, 'event-break-glass', () => told.getByText('sudo systemctl restart network').waitFor());
+  await expect(told).toContainText(/by its clock; it told of it later/);
+  await expect(told).toContainText(/Directory\s*\/srv/);
+  await expect(told).toContainText(/Logged in from\s*192\.0\.2\.7/);
+  const [done, reported] = await page.locator('main time').evaluateAll((all) => [
+    all.find((time) => time.closest('section'))!.getAttribute('datetime')!,
+    all.find((time) => !time.closest('section'))!.getAttribute('datetime')!,
+  ]);
+  expect(Date.parse(reported!) - Date.parse(done!)).toBeGreaterThan(1_700_000);
 });
 
 test('events: on a phone the filters are behind a button that says how many are set', async ({ open }) => {

@@ -42,6 +42,8 @@ export interface SiteCommands {
   waitingHost(input: { hostname: string }): { fingerprint: string };
   /** A host hands over its break-glass password, and says that it has it. */
   keepPassword(input: { hostname: string } & ({ password: string } | { sealed: SealedPassword })): null;
+  /** A host tells of a use of its break-glass password that was half an hour ago, and of which it told nothing before. */
+  useBreakGlass(input: { hostname: string; record: Partial<HostRecord> }): null;
   /** The receiver of the audit log refuses the event of this number for good. */
   refuse(input: { seq: number; reason: string }): null;
   /** A host says with its heartbeat what it found when it looked at itself. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
-import { sha256 } from '#shared/digest.ts';
+import { canonicalSha256, sha256 } from '#shared/digest.ts';
 import { grantableRecord, grantEnd, grantRun, grantUse } from '#shared/testing/grant-entry.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { putDeadLetters } from '../../server/src/audit/dead-letter-store.ts';
@@ -291,6 +291,16 @@ async function start(town: string) {
       const said = { enabled: true, current: { ...current, escrowId: id }, problem: null };
       const answer = await from.send('POST', '/break-glass/state', said);
       if (answer.status !== 200) throw new Error(`state: ${answer.status}`);
+      return null;
+    },
+    async useBreakGlass({ hostname, record }: Parameters<SiteCommands['useBreakGlass']>[0]) {
+      const from = hosts.get(hostname)!;
+      const at = Date.now() - 1_800_000;
+      // Not the beginning of its journal.
+      const prevHash = sha256(randomUUID());
+      const entry = { id: randomUUID(), at, outcome: 'opened' as const, record: from.record(record), prevHash };
+      const answer = await from.send('POST', '/break-glass/uses', { ...entry, hash: canonicalSha256(entry) });
+      if (answer.status !== 200) throw new Error(`a use: ${answer.status}`);
       return null;
     },
     async refuse({ seq, reason }: Parameters<SiteCommands['refuse']>[0]) {

@@ -238,7 +238,7 @@ async function use(w: World, outcome: 'opened' | 'wrong') {
     username: 'alice',
     remoteAddr: LOCAL,
     data: {
-      ...{ gate, service, mode, argv, argvTruncated, runAs, cwd, tty, origin },
+      ...{ gate, service, mode, argv, argvTruncated, runAs, cwd, tty, origin, command: 'sudo id' },
       ...{ id: told.id, at: told.at, journalHash: told.hash },
       ...(outcome === 'opened' ? {} : { gap: true }),
     },

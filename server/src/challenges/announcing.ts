@@ -1,3 +1,4 @@
+import { commandLine } from '#shared/command-words.ts';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
 import type { HostService } from '../hosts/service.ts';
@@ -7,7 +8,7 @@ import { stricterOutcome } from '../policies/policy.ts';
 import { approveRefusal } from './decide.ts';
 import type { Requirements } from './requirement.ts';
 import * as store from './store.ts';
-import { actorOf, commandLine, decidable } from './to-view.ts';
+import { actorOf, decidable } from './to-view.ts';
 
 /** A request as those need it who tell people of it. */
 export interface Announced {

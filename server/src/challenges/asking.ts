@@ -1,3 +1,4 @@
+import { commandLine } from '#shared/command-words.ts';
 import { requestHash } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import {
@@ -25,7 +26,6 @@ import { createPendingTotal } from './pending-total.ts';
 import type { Requirements } from './requirement.ts';
 import type { Settling, SettlingDeps } from './settling.ts';
 import * as store from './store.ts';
-import { commandLine } from './to-view.ts';
 import { newUserCode } from './user-code.ts';
 
 /** How old a record may be when it arrives, milliseconds; the request itself is at most 60 s off already. */

@@ -1,3 +1,4 @@
+import { commandLine } from '#shared/command-words.ts';
 import { requestHash } from '#shared/decision.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
@@ -16,7 +17,6 @@ import type { OfflineGrants } from './offline-grants.ts';
 import { findUse, keepJournalHash } from './offline-store.ts';
 import { problemOfUse } from './problem-of-use.ts';
 import * as store from './store.ts';
-import { commandLine } from './to-view.ts';
 import { newUserCode } from './user-code.ts';
 
 export type OfflineUses = ReturnType<typeof createOfflineUses>;

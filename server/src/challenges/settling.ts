@@ -1,3 +1,4 @@
+import { commandLine } from '#shared/command-words.ts';
 import type { Verdict } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
@@ -12,7 +13,7 @@ import { type Actor, decide, type Method } from './decide.ts';
 import { leaseOf } from './lease.ts';
 import { PENDING_IN_TOTAL } from './limits.ts';
 import * as store from './store.ts';
-import { commandLine, decidable } from './to-view.ts';
+import { decidable } from './to-view.ts';
 
 /** How many requests are ended at a time. On Postgres each takes a connection, and they wait for each other anyway. */
 const AT_ONCE: Record<Database['driver'], number> = { sqlite: 16, postgres: 2 };

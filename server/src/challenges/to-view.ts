@@ -1,6 +1,6 @@
-import { commandWords } from '#shared/command-words.ts';
+import { commandLine } from '#shared/command-words.ts';
 import type { HostRecord, ResolvedBySudo } from '#shared/decision.ts';
-import { shellQuote, visibleText } from '#shared/visible-text.ts';
+import { visibleText } from '#shared/visible-text.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
@@ -35,16 +35,6 @@ export function actorOf(
     sessionKind: viewer.session.kind,
     accounts: viewer.accounts,
   };
-}
-
-/** The command line as a person would read it. */
-export function commandLine(record: HostRecord): string {
-  if (record.gate === 'ssh') return `ssh login as ${visibleText(record.user)}`;
-  const { words, calledAs } = commandWords(record);
-  const shown = words.map((word) => visibleText(shellQuote(word)));
-  // Within brackets, which no word has outside quotes.
-  if (calledAs !== null) shown.splice(1, 0, `(as ${visibleText(shellQuote(calledAs))})`);
-  return [...shown, ...(record.argvTruncated ? ['…'] : [])].join(' ');
 }
 
 function visibleResolved(resolved: ResolvedBySudo): ResolvedBySudo {

@@ -212,6 +212,7 @@ forEachDriver('break-glass passwords', (driver) => {
     );
     assert.equal(used[0]?.username, 'alice');
     assert.deepEqual(used[0]?.data.argv, ['systemctl', 'restart', 'network']);
+    assert.equal(used[0]?.data.command, 'systemctl restart network');
     assert.equal((await w.happened('break_glass_refused')).length, 1);
     const forged = { ...use(third.hash), outcome: 'wrong' as const };
     assert.equal((await send(forged)).body.error?.code, 'bad_request');

@@ -1,4 +1,5 @@
 import type { BreakGlassState, BreakGlassUse, BreakGlassWanted } from '#shared/break-glass-api.ts';
+import { commandLine } from '#shared/command-words.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import { CHAIN_START } from '#shared/events.ts';
@@ -161,6 +162,7 @@ export function createBreakGlass(deps: {
           gate: record.gate,
           service: record.service,
           mode: record.mode,
+          command: commandLine(record),
           argv: record.argv,
           argvTruncated: record.argvTruncated,
           runAs: record.runAs,

@@ -50,8 +50,9 @@ export const de: Record<EventName, string> = {
   revealed_breakglass:
     '{actor} hat das Notfallpasswort des Hosts {hostname} gesehen{hasReason, select, yes { („{reason}“)} other {}}.',
   break_glass_used:
-    '{username} kam auf dem Host {hostname} mit dem Notfallpasswort hinein, während kein Server antwortete.',
-  break_glass_refused: 'Für {username} wurde auf dem Host {hostname} ein falsches Notfallpasswort eingegeben.',
+    '{username} kam auf dem Host {hostname} mit dem Notfallpasswort hinein, während kein Server antwortete.{gap, select, yes { Etwas, das er davor aufschrieb, wurde nie gemeldet.} other {}}',
+  break_glass_refused:
+    'Für {username} wurde auf dem Host {hostname} ein falsches Notfallpasswort eingegeben.{gap, select, yes { Etwas, das er davor aufschrieb, wurde nie gemeldet.} other {}}',
   challenge_created:
     '{username} bittet auf {hostname} um eine Freigabe{hasReason, select, yes { („{reason}“)} other {}}; der Code ist {code}.',
   challenge_shown:

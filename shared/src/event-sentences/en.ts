@@ -48,8 +48,10 @@ export const en: Record<EventName, string> = {
     '{actor} was not shown the break-glass password of the host {hostname}{hasRefusal, select, yes { ({refusal})} other {}}.',
   revealed_breakglass:
     '{actor} was shown the break-glass password of the host {hostname}{hasReason, select, yes { (“{reason}”)} other {}}.',
-  break_glass_used: '{username} got in on the host {hostname} with its break-glass password while no server answered.',
-  break_glass_refused: 'A wrong break-glass password was typed for {username} on the host {hostname}.',
+  break_glass_used:
+    '{username} got in on the host {hostname} with its break-glass password while no server answered.{gap, select, yes { Of what it wrote down before, something was never told.} other {}}',
+  break_glass_refused:
+    'A wrong break-glass password was typed for {username} on the host {hostname}.{gap, select, yes { Of what it wrote down before, something was never told.} other {}}',
   challenge_created:
     '{username} asked for an approval on {hostname}{hasReason, select, yes { (“{reason}”)} other {}}; the code is {code}.',
   challenge_shown:

@@ -2,7 +2,7 @@ import { Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { IconArrowLeft } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
-import { MarkedText } from '../../kit/command-text.tsx';
+import { CommandText, MarkedText } from '../../kit/command-text.tsx';
 import { CopyLine } from '../../kit/copy-line.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
@@ -10,7 +10,7 @@ import { Moment } from '../../kit/times.tsx';
 import { Link } from '../../router.tsx';
 import { api, type LogEvent, type WholeEvent } from '../../server/api.ts';
 import { OutcomeBadge } from './event-outcome.tsx';
-import { evidenceOf, isSigned, prettyRecord } from './event-record.ts';
+import { evidenceOf, isSigned, prettyRecord, type Told, toldOf } from './event-record.ts';
 
 /** An address of the history with another event in it, or with none. */
 function addressWith(seq: number | null): string {
@@ -78,6 +78,30 @@ function Facts({ event }: { event: LogEvent }) {
         </Fact>
       )}
     </dl>
+  );
+}
+
+/** What a host told: the event says only that it did. */
+function WhatTheHostTold({ told: { command, doneAt, facts } }: { told: Told }) {
+  if (command === null) return null;
+  return (
+    <Section title="What the host told">
+      <div className="command-box">
+        <CommandText text={command} />
+      </div>
+      <dl className="facts">
+        {doneAt !== null && (
+          <Fact label="When">
+            <Moment at={doneAt} />, by its clock; it told of it later
+          </Fact>
+        )}
+        {facts.map(([label, value]) => (
+          <Fact key={label} label={label}>
+            <code>{value}</code>
+          </Fact>
+        ))}
+      </dl>
+    </Section>
   );
 }
 
@@ -211,6 +235,7 @@ export function EventPage({ seq }: { seq: number }) {
                   <Facts event={event} />
                 </Stack>
               </Card>
+              {record !== null && <WhatTheHostTold told={toldOf(record.payload ?? record.text)} />}
               {together.length > 1 && <Together event={event} together={together} />}
               <Evidence
                 facts={evidence}
