@@ -82,10 +82,12 @@ test('events: what was done with a break-glass password: which command, when by 
   await expect(told).toContainText(/by its clock; it told of it later/);
   await expect(told).toContainText(/Directory\s*\/srv/);
   await expect(told).toContainText(/Logged in from\s*192\.0\.2\.7/);
-  const [done, reported] = await page.locator('main time').evaluateAll((all) => [
-    all.find((time) => time.closest('section'))!.getAttribute('datetime')!,
-    all.find((time) => !time.closest('section'))!.getAttribute('datetime')!,
-  ]);
+  const [done, reported] = await page
+    .locator('main time')
+    .evaluateAll((all) => [
+      all.find((time) => time.closest('section'))!.getAttribute('datetime')!,
+      all.find((time) => !time.closest('section'))!.getAttribute('datetime')!,
+    ]);
   expect(Date.parse(reported!) - Date.parse(done!)).toBeGreaterThan(1_700_000);
 });
 
