@@ -386,6 +386,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
   const doctor = createDoctor({ ...every, look });
   const journals = journalHeadsOf(host, log);
   const refused = createWaker();
+  const words = ['--config', paths.config, '--state', paths.state];
   const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
   return [
     {
@@ -438,7 +439,11 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             conf: () => host.conf.breakGlass,
             defaults: host.defaults,
             nonces: systemRandom,
-            rotate: rotateOutside(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRun),
+            async rotate() {
+              const failed = await rotateOutside(ownProgram(), words, systemRun)();
+              doctor.changed();
+              return failed;
+            },
             refused: refused.wake,
           },
           stopping,

@@ -57,6 +57,23 @@ describe('what a host finds at itself', () => {
     assert.equal(w.looks.length, 2);
   });
 
+  it('is looked at anew when the host has changed, and until the server has heard of that it is awaited', async () => {
+    const w = world();
+    w.beat();
+    w.doctor.changed();
+    await w.looks[0]!.end([LINE]);
+    assert.deepEqual(w.beat(), [LINE], 'as it was before');
+    assert.equal(w.doctor.isAwaited(), true);
+    assert.equal(w.looks.length, 2, 'at once');
+    await w.looks[1]!.end([]);
+    assert.deepEqual(w.beat(), []);
+    assert.equal(w.doctor.isAwaited(), false);
+    w.doctor.changed();
+    assert.equal(w.doctor.isAwaited(), true);
+    assert.equal(w.beat(), null);
+    assert.equal(w.looks.length, 3);
+  });
+
   it('is nothing to a server of an earlier version', async () => {
     const w = world();
     for (let beats = 0; beats < 3; beats += 1) assert.equal(w.beat(false), null);

@@ -10,7 +10,9 @@ export interface Doctor {
   news(): HostChecks | null;
   /** The server has answered. @param takes whether it wants to be told; @param told what it was told with that */
   heard(takes: boolean, told: HostChecks | null): void;
-  /** The server waits for the first that it is told. */
+  /** The host is not as it was when it was looked at: it is looked at anew with the next heartbeat, not when it is time. */
+  changed(): void;
+  /** The server has not heard yet how the host is since it changed; at first, how it is at all. */
   isAwaited(): boolean;
 }
 
@@ -45,13 +47,16 @@ export function createDoctor(deps: { look: () => Promise<readonly Line[]>; clock
   let looking = false;
   let lookedAt: number | null = null;
   let unsent: HostChecks | null = null;
-  let wasTold = false;
+  /** How often it has changed: up to now, before the look that is unsent began, and before the one that the server has. */
+  const changes = { all: 1, unsent: 0, told: 0 };
 
   async function start(): Promise<void> {
     looking = true;
     lookedAt = clock.monotonic();
+    const before = changes.all;
     try {
       unsent = toldOf(await look(), clock.now());
+      changes.unsent = before;
     } catch (error) {
       log.warn(`doctor: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
@@ -71,10 +76,16 @@ export function createDoctor(deps: { look: () => Promise<readonly Line[]>; clock
     },
     heard(wanted, told) {
       takes = wanted;
-      if (told !== null) wasTold = true;
-      if (told === unsent) unsent = null;
+      if (told !== null && told === unsent) {
+        changes.told = changes.unsent;
+        unsent = null;
+      }
       startIfDue();
     },
-    isAwaited: () => takes && !wasTold,
+    changed() {
+      changes.all += 1;
+      lookedAt = null;
+    },
+    isAwaited: () => takes && changes.told < changes.all,
   };
 }

@@ -276,13 +276,15 @@ describe('heartbeat', () => {
         return { kind: 'ok', value: null };
       },
     };
-    const deps = { ...w.deps, client, report: async () => report };
+    const changes: string[] = [];
+    const doctor = { ...w.deps.doctor, changed: () => void changes.push('changed') };
+    const deps = { ...w.deps, client, doctor, report: async () => report };
     await beat(deps);
     await beat(deps);
-    assert.deepEqual(told, [report]);
+    assert.deepEqual([told, changes.length], [[report], 1]);
     report = { ...EMPTY_REPORT, drift: ['/etc/sudo.conf lacks: Plugin identree_audit'] };
     await beat(deps);
-    assert.deepEqual(told.at(-1), report);
+    assert.deepEqual([told.at(-1), changes.length], [report, 2], 'the host is looked at anew');
     await beat({ ...w.deps, report: () => assert.fail('a server that keeps no reports is told none') });
   });
 

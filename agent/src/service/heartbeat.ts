@@ -53,14 +53,15 @@ const JITTER = 0.2;
 
 /**
  * Tells the server what gives power on this host, when that is not what it knows. A server that does not ask for it is an
- * earlier one.
+ * earlier one. True: it knows now what it did not know before.
  */
-async function tell(deps: HeartbeatDeps, known: string | null | undefined): Promise<void> {
-  if (known === undefined) return;
+async function tell(deps: HeartbeatDeps, known: string | null | undefined): Promise<boolean> {
+  if (known === undefined) return false;
   const report = await deps.report();
-  if (reportDigest(report) === known) return;
+  if (reportDigest(report) === known) return false;
   const reply = await deps.client.report(report);
   if (reply.kind !== 'ok' && reply.kind !== 'aborted') deps.log.warn(`report: ${reply.message}`);
+  return reply.kind === 'ok';
 }
 
 /** What the operator reads in the agent's log about a head that does not count. */
@@ -120,7 +121,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
       : await observeUnsigned(deps, value.checkpoint, at);
     const warning = followed.kind === 'followed' ? null : warnOf(followed, before.seq, value.checkpoint.seq);
     if (warning !== null) log[followed.kind === 'unproven' ? 'warn' : 'error'](warning);
-    await tell(deps, value.reportDigest);
+    if (await tell(deps, value.reportDigest)) deps.doctor.changed();
     health = {
       at,
       result: followed.kind === 'followed' ? 'ok' : followed.kind,
