@@ -229,9 +229,15 @@ test.describe('hosts', () => {
     await expect(page.getByRole('row', { name: /edge1/ })).toContainText('Enrolled');
   });
 
-  test('the break-glass password is shown for a reason and a passkey, and to nobody else', async ({ open, site }) => {
+  test('the break-glass password is shown for a reason and a passkey, and to nobody else', async ({
+    open,
+    site,
+    allow,
+  }) => {
+    // A sign-in that is too old.
+    allow(/status of 403/);
     await site.do('keepPassword', { hostname: 'web1.example.com', password: 'otter-maple-violin-cactus' });
-    const { page, signIn, addPasskey } = await open({ admin: true });
+    const { page, username, signIn, addPasskey } = await open({ admin: true });
     await signIn('/hosts');
     await addPasskey();
     await page.getByRole('button', { name: 'More for web1.example.com' }).click();
@@ -250,6 +256,13 @@ test.describe('hosts', () => {
     await expect(page.getByText('otter-maple-violin-cactus')).toHaveCount(0);
     const events = await site.do('events', { last: 50 });
     expect(events.some(({ event }) => event === 'revealed_breakglass')).toBe(true);
+    await page.getByRole('link', { name: 'web1.example.com' }).click();
+    await page.getByRole('region', { name: 'Break-glass' }).getByRole('button').click();
+    await site.do('ageSignIn', { username, ms: 400_000 });
+    await dialog.getByLabel('Why do you need it?').fill('the network is down again');
+    await show.click();
+    // One comes back to the page of this host, not to the list of all.
+    await expect(dialog.getByRole('link', { name: 'Sign in again' })).toHaveAttribute('href', /=%2Fhosts%3Fhost%3D/);
   });
 
   test('a break-glass password that is sealed is shown as parts for people', async ({ open, site }) => {

@@ -2,8 +2,9 @@ import { Button, Stack } from '@mantine/core';
 import { refusalOf } from '../../server/api.ts';
 import { wordsFor } from '../passkeys/webauthn.ts';
 
-/** Signs in again and comes back to the hosts. */
-const STEP_UP = `/sessions/login?step_up=1&return_to=${encodeURIComponent('/hosts')}`;
+/** Signs in again and comes back to where it was asked for. */
+const stepUpPath = () =>
+  `/sessions/login?step_up=1&return_to=${encodeURIComponent(location.pathname + location.search)}`;
 
 /** Why a password is not shown, and the way on where there is one. */
 export function RevealProblem({ error }: { error: unknown }) {
@@ -11,7 +12,7 @@ export function RevealProblem({ error }: { error: unknown }) {
     <Stack gap="xs" align="flex-start">
       {wordsFor(error)}
       {refusalOf(error) === 'fresh_sign_in_required' && (
-        <Button size="xs" variant="default" component="a" href={STEP_UP}>
+        <Button size="xs" variant="default" component="a" href={stepUpPath()}>
           Sign in again
         </Button>
       )}
