@@ -1,4 +1,5 @@
 import { Button, Stack } from '@mantine/core';
+import { Link } from '../../router.tsx';
 import { refusalOf } from '../../server/api.ts';
 import { wordsFor } from '../passkeys/webauthn.ts';
 
@@ -11,6 +12,11 @@ export function RevealProblem({ error }: { error: unknown }) {
   return (
     <Stack gap="xs" align="flex-start">
       {wordsFor(error)}
+      {refusalOf(error) === 'passkey_required' && (
+        <Link href="/passkeys" className="event-link">
+          Add your first passkey
+        </Link>
+      )}
       {refusalOf(error) === 'fresh_sign_in_required' && (
         <Button size="xs" variant="default" component="a" href={stepUpPath()}>
           Sign in again
