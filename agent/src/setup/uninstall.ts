@@ -55,14 +55,16 @@ export async function uninstall(
     hostname: null,
   };
   const waiting = { confirm: false, confirmWithin: null, noConfirm: false, revert: false };
+  const state = ['/etc/identree', '/var/lib/identree', '/etc/identree-breakglass'];
+  const told = [...(byPackage ? [`package ${PACKAGE}`] : []), ...files, ...state].map((what) => `${what} (removed)`);
+  // Setup says at its end that nothing was changed.
+  if (dryRun) for (const line of told) print(line);
   const undone = await undo(
     DEFAULT_PATHS,
     { ...all, ...waiting, allowPlainLdap: false, force: false, undo: true, dryRun },
     { print, log },
   );
   if (undone !== EXIT.ok) return undone;
-  const state = ['/etc/identree', '/var/lib/identree', '/etc/identree-breakglass'];
-  for (const path of [...files, ...state]) print(`${path} (removed)`);
   if (dryRun) return EXIT.ok;
   const named = await stillNamed(run);
   if (named !== '')
@@ -82,6 +84,7 @@ export async function uninstall(
   await rmdir('/usr/lib/identree').catch(() => undefined);
   for (const path of state) await rm(path, { recursive: true, force: true });
   await run('systemctl', ['daemon-reload']);
+  for (const line of told) print(line);
   print('identree is gone from this host. The server still knows it: revoke it in the console.');
   return EXIT.ok;
 }

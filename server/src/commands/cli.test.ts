@@ -101,6 +101,11 @@ test('hosts: an enrolled one is listed, put into a group, released and revoked, 
     const host = await enrolTestHost(app, systemClock, 'web1.example.com');
     const listed = async () => JSON.parse((await run(['hosts', 'list', '--json'], env)).out)[0];
     assert.equal((await listed()).state, 'active');
+    const second = await run(['hosts', 'token', 'web1.example.com'], env);
+    assert.match(
+      second.err,
+      new RegExp(`is enrolled\\. Revoke it before .*: identree-server hosts revoke ${host.id}$`, 'm'),
+    );
     assert.match((await run(['hosts', 'list'], env)).out, new RegExp(`${host.id} +active +web1\\.example\\.com`));
     assert.equal((await run(['hosts', 'group', host.id, 'production'], env)).code, 0);
     assert.equal((await listed()).group, 'production');

@@ -43,6 +43,13 @@ const token = coreCommand({
       out(`${JSON.stringify(made, null, 2)}\n`);
       return EXIT.ok;
     }
+    const there = (await core.hosts.list()).find(
+      ({ hostname, state }) => hostname === made.hostname && state !== 'revoked',
+    );
+    if (there !== undefined)
+      err(
+        `A host of this name is enrolled. Revoke it before the token is used: identree-server hosts revoke ${there.id}\n`,
+      );
     // The token alone on standard output, so that it can be piped into a file.
     err(`For ${made.hostname}, usable once until ${new Date(made.expiresAt).toISOString()}:\n`);
     out(`${made.token}\n`);

@@ -10,6 +10,10 @@ test('a file that refuses to be written is not taken for another server, whoever
   const folder = await mkdtemp(join(tmpdir(), 'identree-sole-'));
   t.after(() => rm(folder, { recursive: true }));
   const database = join(folder, 'identree.db');
+  assert.throws(
+    () => claimFile(join(folder, 'none', 'identree.db'), 0),
+    /^Error: the database .*\/none\/identree\.db cannot be opened: there is no folder .*\/none\. Make it/,
+  );
   claimFile(database, 0)();
   const letGo = claimFile(database, 0);
   assert.throws(() => claimFile(database, 0), /another server is running on the database .*: process \d+ on /);

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import BetterSqlite from 'better-sqlite3';
 import { cannotOpen } from './where-it-is.ts';
 
@@ -19,7 +21,8 @@ export function claimFile(database: string, now: number): () => void {
   try {
     file = new BetterSqlite(claim, { timeout: PATIENCE_MS });
   } catch (cause) {
-    throw cannotOpen(claim, cause);
+    // The folder of both is what is missing most often, and the database is what people know.
+    throw cannotOpen(existsSync(dirname(database)) ? claim : database, cause);
   }
   const who = `process ${process.pid} on ${hostname()}, started ${new Date(now).toISOString()}`;
   try {
