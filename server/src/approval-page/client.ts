@@ -252,7 +252,6 @@ function create(): void {
       ceremonyFailed(error, data.strings.closedCreate);
       return undefined;
     }
-    announce(data.strings.sending);
     return call('passkeys.register', {
       response,
       name: suggestPasskeyName(navigator.userAgent),
