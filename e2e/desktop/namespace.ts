@@ -58,7 +58,8 @@ const UNSHARE = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child',
 
 /**
  * With DEB: first a copy of this machine that forgets what is written to it, in which the package is installed. At the
- * end the package is purged, and what is there then that was not there before is printed.
+ * end the package is purged, and what is there then that was not there before is printed. With NEWER too: root installs that
+ * one as soon as a test asks for it by a file.
  *
  * Inside: loopback only, an empty /tmp, the project read-only, and from there on the unprivileged user `nobody`. The
  * Electron that is tested is a third party's build: it sees neither the network nor anybody's files.
@@ -75,6 +76,7 @@ if [ -n "$DEB" ]; then
   cp "$DEB" "$R/package.deb"
   (cd "$COPY/disk/upper" && find . ! -type d) | sort > "$COPY/before"
   DEBIAN_FRONTEND=noninteractive chroot "$R" dpkg -i /package.deb >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
+  rm "$R/package.deb"
 fi
 mount -t tmpfs -o mode=1777,size=3g tmpfs "$WORK"
 mkdir "$WORK/project" "$WORK/runtime" "$WORK/shell" "$WORK/out"
@@ -93,6 +95,16 @@ chmod 644 "$WORK/hosts"
 mount --bind "$WORK/hosts" "$R/etc/hosts"
 mount --rbind "$WORK" "$R/tmp"
 ip link set lo up
+UPGRADER=
+if [ -n "$NEWER" ]; then
+  (
+    until [ -e "$WORK/upgrade" ]; do sleep 0.2; done
+    cp "$NEWER" "$R/newer.deb"
+    DEBIAN_FRONTEND=noninteractive chroot "$R" dpkg -i /newer.deb >"$WORK/upgrade.log" 2>&1 && touch "$WORK/upgraded"
+    rm "$R/newer.deb"
+  ) &
+  UPGRADER=$!
+fi
 status=0
 # Not chroot: who is in one may make no user namespace, and Chromium's sandbox is one.
 ROOT_OF_TESTS=$R unshare --mount sh -c '
@@ -104,12 +116,12 @@ ROOT_OF_TESTS=$R unshare --mount sh -c '
   IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_SHELL=/tmp/shell IDENTREE_RESULTS=/tmp/results IDENTREE_BENCH="$BENCH" NO_COLOR=1 \\
   setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
   dbus-run-session -- /tmp/node "$@" || status=$?
+[ -z "$UPGRADER" ] || kill "$UPGRADER" 2>/dev/null || true
 # By the name that the tests know it by: where there is no package, /tmp is this folder by now.
 cp -r "$R/tmp/results/." "$R/tmp/out/"
 if [ -n "$DEB" ]; then
   umount -l "$R/tmp" "$R/etc/hosts"
   chroot "$R" dpkg --purge identree-console >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
-  rm "$R/package.deb"
   (cd "$COPY/disk/upper" && find . ! -type d) | sort | comm -13 "$COPY/before" - | sed 's/^\\./REMAINS /'
 fi
 exit $status
@@ -135,12 +147,13 @@ export async function runtimeFolder(): Promise<{ ok: true; folder: string } | { 
  *
  * @param pattern of the test files, from the project's top
  * @param options.deb the package to install before
+ * @param options.newer the package that takes its place when a test makes the file /tmp/upgrade; then there is /tmp/upgraded
  * @param options.results folder of what the tests leave behind; that of the screenshots when not given
  * @param options.bench handed on as IDENTREE_BENCH
  */
 export async function runInside(
   pattern: string,
-  options: { deb?: string; results?: string; bench?: string } = {},
+  options: { deb?: string; newer?: string; results?: string; bench?: string } = {},
 ): Promise<Outcome> {
   const { deb } = options;
   const runtime = await runtimeFolder();
@@ -173,6 +186,7 @@ export async function runInside(
         RUNTIME: runtime.folder,
         SHELL_FOLDER: shell ?? '',
         DEB: deb ?? '',
+        NEWER: options.newer ?? '',
         COPY: copy,
         NODE: process.execPath,
         OUT: out,

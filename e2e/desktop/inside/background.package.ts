@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { must, until } from '../../harness/run.ts';
-import { openKeyboard } from './keyboard.ts';
+import { chooseFromMenu, openKeyboard } from './keyboard.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
@@ -195,15 +195,7 @@ describe('tray of the installed console', () => {
     const file = join(process.env.XDG_CONFIG_HOME!, 'autostart/org.identree.Console.desktop');
     const settings = () => JSON.parse(readFileSync(join(shell.dataFolder, 'settings.json'), 'utf8'));
     const keyboard = await openKeyboard(world.display.name);
-    /** Chooses a line of the first menu, which stands in the upper left corner of the window. */
-    const choose = async (line: number) => {
-      const [x, y] = (await page.evaluate('[screenX, screenY]')) as [number, number];
-      const before = await keyboard.windows();
-      await keyboard.click(x + 25, y + 12);
-      await until('the menu', async () => (await keyboard.windows()) > before);
-      for (let at = 0; at < line; at++) await keyboard.press('Down');
-      await keyboard.press('Return');
-    };
+    const choose = (line: number) => chooseFromMenu(keyboard, page, line);
     const [startAtLogin, hideCommands] = [5, 6];
     await choose(startAtLogin);
     await until('the file', () => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));

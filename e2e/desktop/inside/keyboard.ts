@@ -1,8 +1,18 @@
 import { connect } from 'node:net';
-import { within } from '../../harness/run.ts';
+import type { Page } from '@playwright/test';
+import { until, within } from '../../harness/run.ts';
 
 /** Names of keys, as X calls their symbols. */
-const KEYS = { Return: 0xff0d, Down: 0xff54, Control: 0xffe3, k: 0x6b, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
+const KEYS = {
+  Return: 0xff0d,
+  Escape: 0xff1b,
+  Down: 0xff54,
+  Control: 0xffe3,
+  k: 0x6b,
+  '1': 0x31,
+  '2': 0x32,
+  '3': 0x33,
+} as const;
 
 export type Key = keyof typeof KEYS;
 
@@ -75,9 +85,10 @@ export async function openKeyboard(display: string) {
 
   const count = lastCode - firstCode + 1;
   const mapping = await ask(Buffer.from([101, 0, 2, 0, firstCode, count, 0, 0]));
-  const codeOf = (key: Key): number => {
+  const codeOf = (key: Key | number): number => {
+    const symbol = typeof key === 'number' ? key : KEYS[key];
     for (let at = 0; at < count; at++) {
-      if (mapping.readUInt32LE(32 + at * mapping[1]! * 4) === KEYS[key]) return firstCode + at;
+      if (mapping.readUInt32LE(32 + at * mapping[1]! * 4) === symbol) return firstCode + at;
     }
     throw new Error(`no key gives ${key}`);
   };
@@ -112,6 +123,15 @@ export async function openKeyboard(display: string) {
       fake(BUTTON_RELEASE, 1);
       await done();
     },
+    /** Types it, one key after the other: what needs no second key, as small letters, digits, dots and slashes. */
+    async type(text: string): Promise<void> {
+      for (const character of text) {
+        const code = codeOf(character.charCodeAt(0));
+        fake(PRESS, code);
+        fake(RELEASE, code);
+        await done();
+      }
+    },
     /** Presses all of them together. */
     async press(...keys: Key[]): Promise<void> {
       const codes = keys.map(codeOf);
@@ -121,4 +141,18 @@ export async function openKeyboard(display: string) {
     },
     close: () => void socket.destroy(),
   };
+}
+
+/** Chooses a line of the first menu, counted from 1, which stands in the upper left corner of the window of the page. */
+export async function chooseFromMenu(
+  keyboard: Awaited<ReturnType<typeof openKeyboard>>,
+  page: Page,
+  line: number,
+): Promise<void> {
+  const [x, y] = (await page.evaluate('[screenX, screenY]')) as [number, number];
+  const before = await keyboard.windows();
+  await keyboard.click(x + 25, y + 12);
+  await until('the menu', async () => (await keyboard.windows()) > before);
+  for (let at = 0; at < line; at++) await keyboard.press('Down');
+  await keyboard.press('Return');
 }

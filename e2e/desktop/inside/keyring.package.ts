@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { createClient } from 'dbus-native';
@@ -21,9 +22,9 @@ after(async () => {
   await world?.close();
 });
 
-async function startBus(): Promise<typeof bus> {
+async function startBus(env: Record<string, string> = {}): Promise<typeof bus> {
   const args = ['--session', '--nofork', '--nopidfile', '--print-address=1'];
-  const child = spawn('dbus-daemon', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn('dbus-daemon', args, { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, ...env } });
   let said = '';
   child.stdout!.on('data', (chunk: Buffer) => {
     said += chunk.toString('utf8');
@@ -46,8 +47,12 @@ async function signInWithout(shell: Installed): Promise<void> {
   await until('the note of the server', () => existsSync(join(shell.dataFolder, 'profile.json')));
 }
 
-const launch = () =>
-  world.launchInstalled({ args: ['--password-store=gnome-libsecret'], env: { DBUS_SESSION_BUS_ADDRESS: bus.address } });
+const launch = (dataFolder?: string) =>
+  world.launchInstalled({
+    ...(dataFolder === undefined ? {} : { dataFolder }),
+    args: ['--password-store=gnome-libsecret'],
+    env: { DBUS_SESSION_BUS_ADDRESS: bus.address },
+  });
 
 test('a keyring that is locked: the session is not kept under a key that everybody has', async () => {
   bus = await startBus();
@@ -57,6 +62,62 @@ test('a keyring that is locked: the session is not kept under a key that everybo
   const file = join(shell.dataFolder, 'credential.json');
   assert.ok(!existsSync(file), existsSync(file) ? readFileSync(file, 'utf8') : '');
   await shell.close();
+  bus.end();
+});
+
+test('a keyring that is locked where a desktop would ask for its password: nobody waits for that, and unlocked it keeps the session', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'keyrings-'));
+  // With a display, as the programs that ask for passwords have one.
+  const env = { DISPLAY: world.display.name, XDG_DATA_HOME: data };
+  bus = await startBus(env);
+  const startKeyring = async (password: string | null) => {
+    const args = ['--foreground', '--replace', '--components=secrets', ...(password === null ? [] : ['--unlock'])];
+    const around = { ...process.env, ...env, DBUS_SESSION_BUS_ADDRESS: bus.address };
+    const daemon = spawn('/usr/bin/gnome-keyring-daemon', args, { stdio: ['pipe', 'ignore', 'ignore'], env: around });
+    const ended = new Promise((resolve) => daemon.once('exit', resolve));
+    daemon.stdin!.end(password ?? '');
+    const client = createClient({ busAddress: bus.address });
+    const get = ['org.freedesktop.Secret.Collection', 'Locked'];
+    const [path, of] = ['/org/freedesktop/secrets/collection/login', 'org.freedesktop.DBus.Properties'];
+    const question = { destination: 'org.freedesktop.secrets', path, interface: of, member: 'Get', signature: 'ss' };
+    await until('the keyring', async () => {
+      const locked = await Promise.resolve(client.invoke<unknown>({ ...question, body: get })).catch(() => undefined);
+      return locked !== undefined && [locked].flat().at(-1) === (password === null);
+    });
+    client.connection.end();
+    return async () => {
+      daemon.kill();
+      await ended;
+    };
+  };
+  // The first password makes it.
+  await (await startKeyring('test'))();
+  const lock = await startKeyring(null);
+  const shell = await launch();
+  await signInWithout(shell);
+  const isAsking = readdirSync('/proc').some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('gcr-prompter');
+    } catch {
+      return false;
+    }
+  });
+  assert.ok(!isAsking, 'nobody is asked for a password that this run has no use for');
+  assert.ok(!existsSync(join(shell.dataFolder, 'credential.json')));
+  await shell.close();
+  await lock();
+  const end = await startKeyring('test');
+  const next = await launch(shell.dataFolder);
+  await (await next.pageAt('setup')).getByRole('button', { name: 'Open the browser' }).click();
+  await fetch(await world.consent(await until('the browser', () => next.opened()[0])));
+  await (await next.pageAt('console')).getByRole('heading', { name: 'Inbox' }).waitFor();
+  await until('the session', () => existsSync(join(next.dataFolder, 'credential.json')));
+  await next.close();
+  const last = await launch(shell.dataFolder);
+  await (await last.pageAt('console')).getByRole('heading', { name: 'Inbox' }).waitFor();
+  assert.deepEqual(last.opened(), []);
+  await last.close();
+  await end();
   bus.end();
 });
 

@@ -6,14 +6,25 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import { createClient, type MessageBus } from 'dbus-native';
-import { COLOUR_VALUES, COLOURS } from '../../../apps/desktop/src/colours.ts';
+import { COLOURS } from '../../../apps/desktop/src/colours.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
 import { must, until } from '../../harness/run.ts';
 import { openKeyboard } from './keyboard.ts';
 import { startRoad } from './road.ts';
-import { type StandIn, startStandIn } from './stand-in.ts';
+import { agree, type StandIn, startStandIn } from './stand-in.ts';
 import { startTrayHost } from './tray-host.ts';
-import { type Installed, makeCertificates, openWorld, recentTraffic, signIn, type World } from './world.ts';
+import {
+  consoleOf,
+  type Installed,
+  inPage,
+  isInColour,
+  makeCertificates,
+  openWorld,
+  originsShown,
+  recentTraffic,
+  signIn,
+  type World,
+} from './world.ts';
 
 // Where a run that hangs got to.
 beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
@@ -91,25 +102,6 @@ function start(options: { dataFolder?: string; gone?: string } = {}): Promise<In
   });
 }
 
-/** Runs script text in the page; text, because these files are checked without the types of a browser. */
-const inPage = <T>(page: Page, script: string): Promise<T> =>
-  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
-
-/** Which server each of these pages is the console of; null for one that is none. */
-function originsShown(pages: readonly Page[]): Promise<(string | null)[]> {
-  const script = 'return window.identreeDesktop.profile().origin';
-  const ask = async (page: Page) =>
-    page.url().startsWith('app://console/') ? inPage<string>(page, script).catch(() => null) : null;
-  return Promise.all(pages.map(ask));
-}
-
-/** The window, once it shows the console of this server. */
-const consoleOf = (shell: Installed, origin: string): Promise<Page> =>
-  until(`the console of ${origin}`, async () => {
-    const pages = shell.windows();
-    return pages[(await originsShown(pages)).indexOf(origin)];
-  });
-
 /** The line of the tray that begins so. */
 const line = (begin: string) =>
   until(`${begin} in the tray`, async () => (await tray.lines()).find(({ label }) => label.startsWith(begin)));
@@ -121,15 +113,6 @@ const lost = (kind: 'unreachable' | 'certificate' | 'unavailable') =>
     (await line(nameOf(world.server.url))).label.endsWith(`${words.offline[kind]})`),
   );
 const nameOf = (origin: string) => new URL(origin).host;
-
-/** From the page where somebody signs in to the console of a stand-in, whose consent is given. */
-async function agree(shell: Installed, page: Page, server: StandIn): Promise<void> {
-  const before = shell.opened().length;
-  await page.getByRole('button', { name: 'Open the browser' }).click();
-  const asked = new URL(await until('the browser', () => shell.opened()[before])).searchParams;
-  const code = server.consent(asked.get('code_challenge')!);
-  await fetch(`${asked.get('redirect_uri')}?${new URLSearchParams({ code, state: asked.get('state')! })}`);
-}
 
 test('without a keyring the installed console says that the session is not kept, keeps nothing, and asks again', async () => {
   const shell = await world.launchInstalled();
@@ -235,9 +218,7 @@ describe('several servers in the installed console, with a keyring:', () => {
     for (const [index, origin] of [...all.entries()].reverse()) {
       await tray.click((await line(nameOf(origin))).id);
       const page = await consoleOf(shell, origin);
-      const { r, g, b } = rgbOf(COLOUR_VALUES[COLOURS[index]!]);
-      const script = "return getComputedStyle(document.documentElement, '::before').backgroundColor";
-      await until('its colour', async () => (await inPage(page, script)) === `rgb(${r}, ${g}, ${b})`);
+      await until('its colour', () => isInColour(page, COLOURS[index]!));
     }
   });
 
@@ -384,8 +365,3 @@ describe('several servers in the installed console, with a keyring:', () => {
     await shell.close();
   });
 });
-
-function rgbOf(colour: string): { r: number; g: number; b: number } {
-  const value = Number.parseInt(colour.slice(1), 16);
-  return { r: value >> 16, g: (value >> 8) & 255, b: value & 255 };
-}

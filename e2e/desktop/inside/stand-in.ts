@@ -1,5 +1,8 @@
+import type { Page } from '@playwright/test';
 import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
 import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
+import { until } from '../../harness/run.ts';
+import type { Driven } from './world.ts';
 
 /** A server that is not there but for the desktop: who is signed in and what waits there is made up. */
 export type StandIn = Awaited<ReturnType<typeof startFakeServer>> & { inbox: ReturnType<typeof createFakeInbox> };
@@ -29,4 +32,13 @@ export async function startStandIn(
     response.end(JSON.stringify({ result: { data: { ...me, now: Date.now() } } }));
   };
   return { ...(await startFakeServer(answer, options.tls)), inbox };
+}
+
+/** From the page where somebody signs in to the console of a stand-in, whose consent is given. */
+export async function agree(shell: Driven, page: Page, server: StandIn): Promise<void> {
+  const before = shell.opened().length;
+  await page.getByRole('button', { name: 'Open the browser' }).click();
+  const asked = new URL(await until('the browser', () => shell.opened()[before])).searchParams;
+  const code = server.consent(asked.get('code_challenge')!);
+  await fetch(`${asked.get('redirect_uri')}?${new URLSearchParams({ code, state: asked.get('state')! })}`);
 }

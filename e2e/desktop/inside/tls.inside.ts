@@ -93,7 +93,6 @@ test('a certificate that the person agrees to is taken, and no other one after i
   await shell.close();
 });
 
-// Not on the installed program: a file is chosen in a dialog of the desktop, and the fuses let nobody answer for it there.
 test('an authority that the person chooses vouches for its server alone', async () => {
   const own = await makeCertificates(join(dir, 'private'), { isTrusted: false });
   const server = await tokenServer(Buffer.from(own.cert), Buffer.from(own.key));

@@ -20,11 +20,12 @@ import {
   errors,
   type Page,
 } from '@playwright/test';
+import { COLOUR_VALUES, type Colour } from '../../../apps/desktop/src/colours.ts';
 import { fileGroup, fileIdOf, fileUser } from '../../../server/src/testing/directory-file.ts';
 import { endpointOf, enrolFakeHost, type HostClient } from '../../harness/host-client.ts';
 import type { Certificates, Lab } from '../../harness/lab.ts';
 import { createPerson, type Person } from '../../harness/person.ts';
-import { must, until, within } from '../../harness/run.ts';
+import { must, run, until, within } from '../../harness/run.ts';
 import { enrolmentToken, type Server, startServer } from '../../harness/server.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -280,7 +281,14 @@ export async function openWorld(): Promise<World> {
       // With what follows it: the address may arrive in two pieces.
       return /DevTools listening on (ws:\S+)\s/.exec(said)?.[1] ?? null;
     });
-    const remote = await chromium.connectOverCDP(endpoint, { noDefaults: true, timeout: 120_000 });
+    const remote = await chromium
+      .connectOverCDP(endpoint, { noDefaults: true, timeout: 60_000 })
+      .catch(async (error) => {
+        // It took the connection and says nothing: something that it started or waits for is among these.
+        const { stdout } = await run('ps', ['-eo', 'pid,ppid,etimes,stat,wchan:20,args']);
+        child.kill('SIGKILL');
+        throw new Error(`the program does not answer: ${error}\n${said}\n${stdout.replace(/^(.{200}).*$/gm, '$1')}`);
+      });
     const context = remote.contexts()[0]!;
     watch(context);
     context.setDefaultTimeout(60_000);
@@ -411,4 +419,30 @@ export async function signIn(world: World, shell: Driven, options: LaunchOptions
   const url = await until('the browser', () => shell.opened()[0]);
   await fetch(await world.consent(url, options.as));
   await shell.pageAt('console');
+}
+
+/** Runs script text in the page; text, because these files are checked without the types of a browser. */
+export const inPage = <T>(page: Page, script: string): Promise<T> =>
+  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
+
+/** Which server each of these pages is the console of; null for one that is none. */
+export function originsShown(pages: readonly Page[]): Promise<(string | null)[]> {
+  const script = 'return window.identreeDesktop.profile().origin';
+  const ask = async (page: Page) =>
+    page.url().startsWith('app://console/') ? inPage<string>(page, script).catch(() => null) : null;
+  return Promise.all(pages.map(ask));
+}
+
+/** The window, once it shows the console of this server. */
+export const consoleOf = (shell: Driven, origin: string): Promise<Page> =>
+  until(`the console of ${origin}`, async () => {
+    const pages = shell.windows();
+    return pages[(await originsShown(pages)).indexOf(origin)];
+  });
+
+/** Does the console tell its server by this colour? */
+export async function isInColour(page: Page, colour: Colour): Promise<boolean> {
+  const value = Number.parseInt(COLOUR_VALUES[colour].slice(1), 16);
+  const script = "return getComputedStyle(document.documentElement, '::before').backgroundColor";
+  return (await inPage(page, script)) === `rgb(${value >> 16}, ${(value >> 8) & 255}, ${value & 255})`;
 }

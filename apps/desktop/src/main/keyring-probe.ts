@@ -1,8 +1,11 @@
 import { createClient } from 'dbus-native';
 import { inTime, NotInTime } from './in-time.ts';
 
-/** How long a keyring may take to say something that it need not ask anybody about, milliseconds. */
-const PROBE_MS = 2000;
+/** How long a keyring may take to say something that it need not ask anybody about, milliseconds; its own start is in it. */
+const PROBE_MS = 4000;
+
+const SECRETS = 'org.freedesktop.secrets';
+const KWALLETS = ['kwalletd5', 'kwalletd6'];
 
 const BUS = {
   destination: 'org.freedesktop.DBus',
@@ -10,23 +13,52 @@ const BUS = {
   interface: 'org.freedesktop.DBus',
 };
 
-/** What Chromium takes as the keychain, and a question that each answers at once: any answer will do. */
-const QUESTIONS = [
-  {
-    destination: 'org.freedesktop.secrets',
+type Bus = ReturnType<typeof createClient>;
+
+/** Chromium has the bus start it where none runs. */
+async function isThere(bus: Bus, name: string): Promise<boolean> {
+  const runs = await bus.invoke<boolean>({ ...BUS, member: 'NameHasOwner', signature: 's', body: [name] });
+  if (runs) return true;
+  const names = await bus.invoke<string[]>({ ...BUS, member: 'ListActivatableNames' });
+  return names.includes(name);
+}
+
+/** Would it ask the person for a password: for the one of a keyring that is locked, or a new one where there is no keyring? */
+async function secretsWouldAsk(bus: Bus): Promise<boolean> {
+  if (!(await isThere(bus, SECRETS))) return false;
+  const keyring = await bus.invoke<string>({
+    destination: SECRETS,
     path: '/org/freedesktop/secrets',
     interface: 'org.freedesktop.Secret.Service',
     member: 'ReadAlias',
     signature: 's',
     body: ['default'],
-  },
-  ...['kwalletd5', 'kwalletd6'].map((name) => ({
+  });
+  if (keyring === '/') return true;
+  const locked = await bus.invoke<unknown>({
+    destination: SECRETS,
+    path: keyring,
+    interface: 'org.freedesktop.DBus.Properties',
+    member: 'Get',
+    signature: 'ss',
+    body: ['org.freedesktop.Secret.Collection', 'Locked'],
+  });
+  // A variant, as it is or with its type before it.
+  return (Array.isArray(locked) ? locked.at(-1) : locked) === true;
+}
+
+/** KWallet is only asked whether it is there: nothing that it answers means that it would ask nobody. */
+async function kwalletHears(bus: Bus, name: string): Promise<false> {
+  const question = {
     destination: `org.kde.${name}`,
     path: `/modules/${name}`,
     interface: 'org.kde.KWallet',
     member: 'isEnabled',
-  })),
-];
+  };
+  const body = [question.destination];
+  if (await bus.invoke<boolean>({ ...BUS, member: 'NameHasOwner', signature: 's', body })) await bus.invoke(question);
+  return false;
+}
 
 /** Null for an address that is none of a bus, as `disabled:`, by which people say that there is to be none. */
 function open(busAddress: string) {
@@ -38,28 +70,23 @@ function open(busAddress: string) {
 }
 
 /**
- * Whether a keyring runs and says nothing, or the bus itself does not. None that runs is not silent.
+ * Whether a keyring would hold up whoever asks it: it says nothing, or the bus itself does not, or it would first ask the
+ * person for a password. One that is not there, or refuses, holds nobody up.
  *
  * @param address of the session bus; undefined when the desktop has none
  */
-export async function keyringIsSilent(address: string | undefined, patienceMs = PROBE_MS): Promise<boolean> {
+export async function keyringWouldHold(address: string | undefined, patienceMs = PROBE_MS): Promise<boolean> {
   const bus = address ? open(address) : null;
   if (!bus) return false;
   const lost = new Promise<false>((resolve) => {
     bus.connection.on('error', () => resolve(false));
     bus.connection.on('close', () => resolve(false));
   });
-  const isSilent = async (question: (typeof QUESTIONS)[number]): Promise<boolean> => {
-    const runs = { ...BUS, member: 'NameHasOwner', signature: 's', body: [question.destination] };
-    const asked = bus.invoke<unknown>(runs).then((isThere) => (isThere ? bus.invoke(question) : null));
-    const answer = asked.catch(() => {});
-    return inTime(answer, patienceMs).then(
-      () => false,
-      (error: unknown) => error instanceof NotInTime,
-    );
-  };
+  const answers = [secretsWouldAsk(bus), ...KWALLETS.map((name) => kwalletHears(bus, name))];
+  const holds = (answer: Promise<boolean>) =>
+    inTime(answer, patienceMs).catch((error: unknown) => error instanceof NotInTime);
   try {
-    const all = Promise.all(QUESTIONS.map(isSilent)).then((each) => each.includes(true));
+    const all = Promise.all(answers.map(holds)).then((each) => each.includes(true));
     return await Promise.race([all, lost]);
   } catch {
     return false;

@@ -102,7 +102,7 @@ export const de: Words = {
       ],
       refuses: [
         'Ihre Sitzung wird nicht gespeichert.',
-        'Der Schlüsselbund dieses Computers ist gesperrt oder antwortet nicht: Die Sitzung bleibt im Speicher, und Sie melden sich bei jedem Start von identree neu an.',
+        'Der Schlüsselbund dieses Computers ist gesperrt oder antwortet nicht: Die Sitzung bleibt im Speicher, und beim nächsten Start melden Sie sich neu an. Entsperren Sie den Schlüsselbund und starten Sie identree neu, damit sie gespeichert wird.',
       ],
     },
     certificate: {

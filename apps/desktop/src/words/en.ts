@@ -101,7 +101,7 @@ export const en = {
       ],
       refuses: [
         'Your session is not kept.',
-        'The keyring of this computer is locked or does not answer: the session stays in memory, and you sign in again each time you start identree.',
+        'The keyring of this computer is locked or does not answer: the session stays in memory, and you sign in again at the next start. Unlock the keyring and start identree again to have it kept.',
       ],
     },
     certificate: {

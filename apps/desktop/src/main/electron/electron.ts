@@ -5,7 +5,7 @@ import { xdgAutostart } from '../autostart.ts';
 import { dbusNotifications } from '../dbus-notifications.ts';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
-import { keyringIsSilent } from '../keyring-probe.ts';
+import { keyringWouldHold } from '../keyring-probe.ts';
 import { tlsCertificates } from '../pinned-http.ts';
 import type { ShellPorts } from '../ports.ts';
 import { switchAgainstSandbox, unwantedSwitches } from '../switches.ts';
@@ -104,13 +104,15 @@ export function createElectron(options: { preloads: string }) {
      * for it without a limit of ours.
      */
     async beforeReady() {
-      if (process.platform === 'linux' && (await keyringIsSilent(process.env.DBUS_SESSION_BUS_ADDRESS)))
+      if (process.platform === 'linux' && (await keyringWouldHold(process.env.DBUS_SESSION_BUS_ADDRESS)))
         giveUpKeyring();
     },
     async ready() {
       await app.whenReady();
       guardSession(session.defaultSession);
-      if (app.isPackaged) app.setAsDefaultProtocolClient(DEEP_LINK_SCHEME);
+      // On Linux the desktop file of the package says so, and the person may say otherwise. Electron would start programs for
+      // it and wait for them, before there is a window and without a limit.
+      if (app.isPackaged && process.platform !== 'linux') app.setAsDefaultProtocolClient(DEEP_LINK_SCHEME);
     },
     onSecondInstance: (listener: (argv: string[]) => void) => {
       app.on('second-instance', (_event, argv) => listener(argv));
