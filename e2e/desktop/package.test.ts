@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
@@ -10,6 +10,7 @@ import { ICON_SIZES } from '../../scripts/desktop-icons.ts';
 import { builderConfig, packageDesktop } from '../../scripts/package-desktop.ts';
 import { checklistTest } from './checklist.ts';
 import { runInside, runtimeFolder } from './namespace.ts';
+import { NEXT_VERSION } from './next-version.ts';
 import { retold } from './retold.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -51,6 +52,18 @@ if (!runtime.ok) {
     out: join(out, 'packages'),
     app,
     suffix: '~test',
+    compression: 'none',
+  });
+  // What a person upgrades to: the same, with another version.
+  const next = join(out, 'next');
+  cpSync(app, next, { recursive: true });
+  const manifest = JSON.parse(readFileSync(join(next, 'package.json'), 'utf8'));
+  writeFileSync(join(next, 'package.json'), JSON.stringify({ ...manifest, version: NEXT_VERSION }));
+  const { deb: newer } = await packageDesktop({
+    electron: runtime.folder,
+    out: join(out, 'next-packages'),
+    app: next,
+    suffix: '~test2',
     compression: 'none',
   });
   // An after() of the file runs when the tests that are known by then have ended.
@@ -110,7 +123,7 @@ if (!runtime.ok) {
     });
   });
 
-  const outcome = await runInside('e2e/desktop/inside/*.package.ts', { deb });
+  const outcome = await runInside('e2e/desktop/inside/*.package.ts', { deb, newer });
   if (!outcome.ok) test('the installed package', { skip: outcome.skip }, () => {});
   else {
     for (const told of retold(outcome.results)) test(...told);
