@@ -40,6 +40,8 @@ export async function readExamples(page: string): Promise<Examples> {
 
 /** The settings that an example exports or assigns, as a shell hands them on. */
 export async function settingsOf(example: string): Promise<Record<string, string>> {
-  const printed = await must('sh', ['-ec', `set -a\n${example}\nenv`]);
+  // Settings of the tests themselves are none of the example.
+  const env = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
+  const printed = await must('sh', ['-ec', `set -a\n${example}\nenv`], { env });
   return Object.fromEntries([...printed.matchAll(/^(IDENTREE_\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
 }
