@@ -172,6 +172,7 @@ static struct ending converse(int fd, struct question *q, int accept_ms)
             if (!hook_send_mark(fd, 'R', LAST_WORD_MS))
                 return ended(NO_AGENT); /* it went between its question and this answer */
             asked_for = hook_now_ms();
+            q->ready = true;
             break;
         case HOOK_GRANTED:
             /* The agent looks for the last time when it is asked for the verdict. Whoever was

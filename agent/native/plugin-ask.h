@@ -14,7 +14,8 @@ struct question {
     bool intercepted;
     struct request *request;
     const struct plugin_wait *wait;
-    bool told; /* the person has been told to wait */
+    bool told;  /* the person has been told to wait */
+    bool ready; /* an agent was told that a verdict is used at once */
 };
 
 /* Asks, and asks again after an agent that went away: the token makes it the same request. */

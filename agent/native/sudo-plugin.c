@@ -16,6 +16,7 @@
 #include "plugin-wait.h"
 #include "sudo-api.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,6 +52,33 @@ static void report(const struct command *command, const char *event, int status_
     };
 
     report_run(&command->request, &told);
+}
+
+/* An agent that was told that its yes is used at once says that it was; what refuses it after all is known here only. */
+static void report_unused(struct command *command, const struct question *question, struct ending ending)
+{
+    if (!question->ready || ending.outcome == REFUSED)
+        return;
+    command->released_at = hook_now_ms();
+    report(command, "refused", SUDO_PLUGIN_NO_STATUS, 0,
+           ending.outcome == CANCELLED ? "it was cancelled before it started"
+                                       : "the approval did not reach it in time");
+}
+
+/*
+ * Whether an error that close is told means that nothing ran. sudo says in the same way that it has lost sight of a command
+ * that runs: its monitor was killed, which whoever asks may do, or output could not be passed on. Only what execve(2) alone
+ * says, and fork(2) without a process, is believed.
+ */
+static bool not_executed(int status_type, int error)
+{
+    static const int never_ran[] = {E2BIG,        EACCES, EAGAIN,  EISDIR,  ELIBBAD, ELOOP,
+                                    ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY};
+
+    for (size_t i = 0; i < sizeof never_ran / sizeof *never_ran; i++)
+        if (error == never_ran[i])
+            return status_type == SUDO_PLUGIN_EXEC_ERROR;
+    return false;
 }
 
 static int audit_open(unsigned int version, sudo_conv_t conversation, sudo_printf_t print,
@@ -112,6 +140,7 @@ static int approval_check(char *const command_info[], char *const run_argv[],
         plugin_wait_end(&wait, question.told);
         say_ending(ending);
         if (!permits(ending)) {
+            report_unused(command, &question, ending);
             *errstr = "not approved";
             return 0;
         }
@@ -178,8 +207,7 @@ static int audit_error(const char *plugin_name, unsigned int plugin_type, const 
 static void audit_close(int status_type, int status)
 {
     if (self.command.stage == STARTED) {
-        /* Only an error of execve says that nothing ran; after an error of sudo itself it may have. */
-        const bool refused = status_type == SUDO_PLUGIN_EXEC_ERROR;
+        const bool refused = not_executed(status_type, status);
 
         report(&self.command, refused ? "refused" : "ended", status_type, status,
                refused ? strerror(status) : NULL);

@@ -7,7 +7,7 @@ import { z } from 'zod';
 export const runRequest = z.discriminatedUnion('state', [
   /** sudo has accepted everything and starts the command. */
   z.strictObject({ state: z.literal('started') }),
-  /** One of `exitStatus` and `signal` is null; both are when sudo could not tell. */
+  /** One of `exitStatus` and `signal` is null; both are when sudo lost sight of the command, which may still run. */
   z.strictObject({
     state: z.literal('ended'),
     exitStatus: z.int().min(0).max(255).nullable(),

@@ -523,6 +523,8 @@ describe('the plugin of sudo: what became of a command', () => {
   const cases: [string, string[], string, string | undefined][] = [
     ['another plugin refuses after the approval', ['--reject', 'not today'], 'refused', 'not today'],
     ['it cannot be executed', ['--errno', '8'], 'refused', 'Exec format error'],
+    ['sudo lost sight of it: its monitor was killed', ['--errno', '104'], 'ended', undefined],
+    ['what it prints could not be passed on', ['--errno', '28'], 'ended', undefined],
     ['it is killed', ['--exit', '9'], 'ended', undefined],
     ['sudo itself fails while it runs', ['--fault', '5'], 'ended', undefined],
   ];
@@ -534,6 +536,31 @@ describe('the plugin of sudo: what became of a command', () => {
       await until('the report', () => last().mode === 'sudo-report' && last().question().rest.includes('E'));
       assert.equal(last().question().hello.get('event'), event);
       assert.equal(last().question().parts.get('r')?.toString(), reason);
+    });
+
+  /** The report was sent before sudo ended. */
+  const SOON_MS = 10_000;
+  for (const [name, signal, reason] of [
+    ['read too late', 'SIGSTOP', 'the approval did not reach it in time'],
+    ['cancelled while it was on its way', 'SIGINT', 'it was cancelled before it started'],
+  ] as const)
+    test(`an approval that is ${name}: the agent, which has released it, hears that`, patience, async () => {
+      const { dir, seen } = await agent({
+        check: async (caller) => {
+          caller.socket.write(Buffer.concat([accepted, token('r'), ready]));
+          await until('the plugin is ready', () => read(caller.bytes())!.rest.includes('R'));
+          sudo.child.kill(signal);
+          if (signal === 'SIGSTOP') caller.socket.write(yes);
+          setTimeout(() => sudo.child.kill('SIGCONT'), 2500);
+        },
+      });
+      const sudo = startSudo(dir, ['id']);
+      assert.deepEqual(lines((await sudo.ended).text), REFUSED);
+      const last = () => seen.at(-1)!;
+      await until('the report', () => last().mode === 'sudo-report' && last().question().rest.includes('E'), SOON_MS);
+      assert.equal(last().question().hello.get('event'), 'refused');
+      assert.equal(last().question().parts.get('r')?.toString(), reason);
+      assert.equal(last().question().parts.get('k')?.toString(), 'r');
     });
 
   test('a refusal by the approver is no news to the agent', patience, async () => {

@@ -649,7 +649,12 @@ describe('the plugin at the gate: what became of the command', SHORT, () => {
     assert.deepEqual(runOf(report(34), none), { ...ended, signal: 'SIG34' });
     assert.deepEqual(runOf(report(0x137f), none), ended, 'stopped is not ended');
     assert.deepEqual(runOf(report(0, { statusType: 0 }), none), ended, 'nothing is claimed that was not told');
-    assert.deepEqual(runOf(report(8, { statusType: 2 }), Buffer.from('Exec format error')), {
+    assert.deepEqual(
+      runOf(report(104, { statusType: 2 }), none),
+      ended,
+      'an error of sudo is no status of the command',
+    );
+    assert.deepEqual(runOf(report(8, { event: 'refused', statusType: 2 }), Buffer.from('Exec format error')), {
       state: 'refused',
       reason: 'Exec format error',
     });

@@ -72,9 +72,11 @@ export interface SudoPlugin {
 const REFUSED: Outcome = { kind: 'refused' };
 const REASON_MAX = 400;
 
-/** sudo_plugin.h: what `close` of an audit plugin is told about. */
+/**
+ * sudo_plugin.h: what `close` of an audit plugin is told about. After any other, sudo does not know how the command ended,
+ * or whether it has.
+ */
 const WAIT_STATUS = 1;
-const EXEC_ERROR = 2;
 
 const text = (bytes: Buffer | undefined): string => bytes?.toString('latin1') ?? '';
 
@@ -93,7 +95,7 @@ function signalName(signal: number): string {
 export function runOf({ report }: PluginHello, reason: Buffer): RunRequest | null {
   if (report === null) return null;
   if (report.event === 'started') return { state: 'started' };
-  if (report.event === 'refused' || report.statusType === EXEC_ERROR) {
+  if (report.event === 'refused') {
     const told = visibleText(reason.subarray(0, REASON_MAX).toString('utf8').trim()).slice(0, 500);
     return { state: 'refused', reason: told === '' ? 'sudo did not start it' : told };
   }

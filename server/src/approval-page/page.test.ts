@@ -206,7 +206,7 @@ describe('what an approver sees', () => {
     says('running', /Approved by you Running, started 12 seconds ago\./);
     says('ended', /Approved by you Ended with status 0 after 3 s\./);
     says('killed', /Approved by you Ended by SIGKILL after 2 min 5 s\./);
-    says('ended-somehow', /Approved by you Ended after 0\.4 s; sudo could not tell how\./);
+    says('ended-somehow', /Approved by you sudo lost sight of the command after 0\.4 s\./);
     says('sudo-refused', /Approved by you sudo refused it: unable to execute \/usr\/bin\/systemctl/);
     says('refused', /The host refused: the program changed after it was approved\./);
     says('denied', /Denied by olga web1.example.com does not run the command\. Not on a Friday/);

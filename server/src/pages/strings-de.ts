@@ -177,7 +177,7 @@ export const de: Strings = {
     ended: {
       status: (status: number, time: string) => `Nach ${time} mit Status ${status} beendet.`,
       signal: (signal: Html, time: string) => html`Nach ${time} durch ${signal} beendet.`,
-      unknown: (time: string) => `Nach ${time} beendet; wie, konnte sudo nicht sagen.`,
+      unknown: (time: string) => `Nach ${time} hat sudo den Befehl aus den Augen verloren.`,
     },
     sudoRefused: (reason: Html | string) => html`sudo hat es abgelehnt: ${reason}`,
     stopped: 'Diese Seite sieht nicht mehr nach. Laden Sie sie neu, um den jetzigen Stand zu sehen.',

@@ -173,7 +173,7 @@ export const en = {
     ended: {
       status: (status: number, time: string) => `Ended with status ${status} after ${time}.`,
       signal: (signal: Html, time: string) => html`Ended by ${signal} after ${time}.`,
-      unknown: (time: string) => `Ended after ${time}; sudo could not tell how.`,
+      unknown: (time: string) => `sudo lost sight of the command after ${time}.`,
     },
     sudoRefused: (reason: Html | string) => html`sudo refused it: ${reason}`,
     stopped: 'This page has stopped watching. Reload it to see how it stands now.',

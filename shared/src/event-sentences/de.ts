@@ -71,7 +71,7 @@ export const de: Record<EventName, string> = {
   challenge_outcome:
     'Der Host {hostname} hat zur Anfrage {code} von {username} {outcome, select, granted {den Befehl oder die Anmeldung freigegeben} refused {die Freigabe verweigert} other {gemeldet, was er mit der Antwort tat}}.',
   challenge_run:
-    'Der Befehl der Anfrage {code} von {username} auf {hostname} {state, select, started {ist gestartet} ended {ist beendet{hasSignal, select, yes {, durch {signal}} other {{hasExitStatus, select, yes {, mit Status {exitStatus}} other {}}}}} refused {wurde von sudo nicht gestartet} other {ging weiter}}.',
+    'Der Befehl der Anfrage {code} von {username} auf {hostname} {state, select, started {ist gestartet} ended {{hasSignal, select, yes {ist beendet, durch {signal}} other {{hasExitStatus, select, yes {ist beendet, mit Status {exitStatus}} other {ist für sudo nicht mehr zu sehen}}}}} refused {wurde von sudo nicht gestartet} other {ging weiter}}.',
   decision_refused:
     '{hasActor, select, yes {{actor}} other {Jemand}} wollte {hasCode, select, yes {die Anfrage {code} von {username}} other {eine Anfrage}} entscheiden und wurde abgewiesen{hasRefusal, select, yes { ({refusal})} other {}}.',
   user_logged_in: '{username} hat sich {kind, select, desktop {mit der Desktop-App} other {im Browser}} angemeldet.',

@@ -69,7 +69,7 @@ export const en: Record<EventName, string> = {
   challenge_outcome:
     'The host {hostname} {outcome, select, granted {released what {username} had asked for} refused {refused to release what {username} had asked for} other {told what it did with the answer for {username}}} with the request {code}.',
   challenge_run:
-    'The command of the request {code} of {username} on {hostname} {state, select, started {started} ended {ended{hasSignal, select, yes { by {signal}} other {{hasExitStatus, select, yes { with status {exitStatus}} other {}}}}} refused {was not started by sudo} other {went on}}.',
+    'The command of the request {code} of {username} on {hostname} {state, select, started {started} ended {{hasSignal, select, yes {ended by {signal}} other {{hasExitStatus, select, yes {ended with status {exitStatus}} other {was lost sight of by sudo}}}}} refused {was not started by sudo} other {went on}}.',
   decision_refused:
     '{hasActor, select, yes {{actor}} other {Somebody}} tried to decide {hasCode, select, yes {the request {code} of {username}} other {a request}} and was refused{hasRefusal, select, yes { ({refusal})} other {}}.',
   user_logged_in: '{username} signed in {kind, select, desktop {with the desktop app} other {with a browser}}.',

@@ -22,7 +22,7 @@ test('what sudo did is told as it was seen', () => {
   assert.equal(says({ run: { state: 'started', startedAt: 0 } }), 'Running');
   assert.equal(says({ run: { ...ENDED, exitStatus: 0 } }), 'Ended with status 0 after 3 s');
   assert.equal(says({ run: { ...ENDED, signal: 'SIGKILL' } }), 'Ended by SIGKILL after 3 s');
-  assert.equal(says({ run: ENDED }), 'Ended after 3 s; sudo could not tell how');
+  assert.equal(says({ run: ENDED }), 'sudo lost sight of the command after 3 s');
   assert.equal(says({ run: { state: 'refused', endedAt: 0, reason: 'no' } }), 'sudo refused it: no');
   assert.equal(says({ run: { state: 'refused', endedAt: 0, reason: '' } }), 'sudo refused it: it gave no reason.');
   assert.equal(says({ outcome: null, run: { ...ENDED, exitStatus: 1 } }), 'Ended with status 1 after 3 s');

@@ -20,7 +20,7 @@ function runText(run: NonNullable<Request['run']>): string {
   const time = durationText('en', run.durationMs);
   if (run.signal !== null) return `Ended by ${run.signal} after ${time}`;
   return run.exitStatus === null
-    ? `Ended after ${time}; sudo could not tell how`
+    ? `sudo lost sight of the command after ${time}`
     : `Ended with status ${run.exitStatus} after ${time}`;
 }
 
