@@ -316,6 +316,46 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.equal(requestsFor(world, file), 1);
   });
 
+  each('a command whose monitor the asker kills runs on, and nobody says that it did not', async (sudo) => {
+    const host = sudo.host();
+    await host.write('/etc/sudoers.d/zz-pty', 'Defaults use_pty\n', 0o440);
+    const file = mark();
+    const script = `trap '' HUP; echo on-$((40+2)); until test -e ${file}-go; do sleep 0.1; done; touch ${file}`;
+    const request = await ask(world, host, 'alice', ['sudo', 'sh', '-c', script]);
+    await approve(request);
+    await request.terminal.see(/on-42/);
+    // The monitor is the sudo that a sudo has started, and still hers to kill.
+    const outer = `pgrep -x sudo | xargs -I% sh -c 'grep -qF "${file}" /proc/%/cmdline && pgrep -x -P % sudo'`;
+    const pid = (await host.sh(`${outer} || true`)).trim();
+    assert.match(pid, /^\d+$/);
+    assert.equal((await host.as('alice', ['kill', '-KILL', pid])).code, 0);
+    await request.terminal.exit;
+    const runs = () => request.events().flatMap(({ event, data }) => (event === 'challenge_run' ? [data] : []));
+    await until('the word of sudo', () => runs().length > 1);
+    const { durationMs: _, ...told } = runs().at(-1)!;
+    assert.deepEqual(told, { state: 'ended', exitStatus: null, signal: null, reason: null });
+    await host.sh(`touch ${file}-go`);
+    await until('what it does', () => host.exists(file));
+  });
+
+  each('a folder that the asker gave the name of another one: nothing is released', async (sudo) => {
+    const host = sudo.host();
+    const name = `folders-${sudo.suite}`;
+    await host.as('alice', [
+      'sh',
+      '-ec',
+      `mkdir ${name}; cd ${name}; mkdir shown real; echo real > real/x; echo shown > shown/x`,
+    ]);
+    const inside = `cd ${name}/real; mv ../shown ../kept; mv ../real ../shown; exec sudo sh -c 'echo this-is-$(cat x)'`;
+    const request = await ask(world, host, 'alice', ['sh', '-c', inside]);
+    assert.equal(recordOf(request).cwd, `/home/alice/${name}/shown`);
+    await host.as('alice', ['sh', '-ec', `cd ${name}; mv shown real; mv kept shown`]);
+    await approve(request);
+    assert.equal(await request.terminal.exit, 1);
+    assert.doesNotMatch(request.terminal.text(), /this-is-real/);
+    await until('what became of it', () => request.row().outcome_detail === 'target_changed');
+  });
+
   each('root is not asked', async (sudo) => {
     const result = await sudo.host().exec(['sudo', '-n', '-u', 'bob', 'id', '-un']);
     assert.deepEqual([result.code, result.stdout], [0, 'bob\n'], result.stderr);

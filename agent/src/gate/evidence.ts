@@ -174,8 +174,8 @@ export function buildRecord(
 }
 
 /**
- * True when what would run now is what was asked for: the same process with the same arguments, in the same folder, under
- * the same rules, leading to the same file with the same content.
+ * True when what would run now is what was asked for: the same process with the same arguments, in the same folder of the
+ * same name, under the same rules, leading to the same file with the same content.
  */
 export async function stillTheSame(
   before: Evidence,
@@ -186,7 +186,7 @@ export async function stillTheSame(
   if (facts === null || !facts.cmdline.equals(before.cmdline)) return false;
   const policy = await processes.sudoPolicy(parent.pid, parent.user);
   const after = await sudoEvidence(facts, { user: parent.user, root: processes.root(parent.pid), policy });
-  const folder = (id: FolderId | null) => (id === null ? null : `${id.device}:${id.inode}`);
+  const folder = (id: FolderId | null) => (id === null ? null : `${id.device}:${id.inode} ${id.path}`);
   const request = ({ mode, runAs, unrestricted }: Evidence) => JSON.stringify([mode, runAs, unrestricted]);
   return (
     folder(after.cwd) === folder(before.cwd) &&

@@ -403,6 +403,18 @@ describe('gate: what runs must be what was approved', SHORT, () => {
     });
   }
 
+  it('the same program in the same folder under another name: refused, its name is what was shown', async () => {
+    const { result } = await approveAfter(
+      async (gate, work) => {
+        await rename(work, `${work}.other`);
+        await gate.parent.setCwd(`${work}.other`);
+      },
+      () => '/bin/sh',
+    );
+    assert.equal(result.granted, false);
+    assert.match(result.text, /changed while you waited/);
+  });
+
   it('the same program in another folder under the same name: refused, its relative files are others', async () => {
     const { result } = await approveAfter(
       async (gate, work) => {

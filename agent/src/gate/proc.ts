@@ -39,6 +39,8 @@ export interface ProcessReader {
   environment(pid: number, startTime: string): ProcessFacts['environ'] | null;
   /** Everything, or null when the process is gone or was replaced while it was read. */
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
+  /** The path of its folder as it is called now, exact bytes as latin1; null when it cannot be read. */
+  folder(pid: number): string | null;
   /** Whether the process has loaded a file of this path. */
   hasLoaded(pid: number, path: string): Promise<boolean>;
   /** Prefix under which the process's own file tree is seen (mount namespaces, chroot). */
@@ -185,6 +187,13 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       const uptime = /^(\d+)\.(\d\d) /.exec(readCapped(join(proc, 'uptime'), 256)?.toString('latin1') ?? '');
       // The kernel tells programs of 100 ticks a second, however many it has.
       return uptime && BigInt(`${uptime[1]}${uptime[2]}`);
+    },
+    folder(pid) {
+      try {
+        return readlinkSync(of(pid, 'cwd'), 'buffer').toString('latin1');
+      } catch {
+        return null;
+      }
     },
     async hasLoaded(pid, path) {
       const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');

@@ -24,7 +24,7 @@ function told(argv: string, environment: string) {
   return parts.end();
 }
 
-const CONTEXT = { root: '', plugin: '1.21', intercepted: false, reason: null, locale: '', term: '' };
+const CONTEXT = { root: '', folder: '/', plugin: '1.21', intercepted: false, reason: null, locale: '', term: '' };
 /** Takes three bytes, and eight when it is shown. */
 const INVISIBLE = '\u202e'.repeat(4000);
 

@@ -147,10 +147,19 @@ export async function targetBySudo(parts: PluginParts, root: string): Promise<Re
   return withinPatience(targetOf(command, by), UNKNOWN);
 }
 
-/** The folder in which the command starts; null when that cannot be said. `root`: prefix under which sudo sees its files. */
-async function folderOf(
+/** Where a sudo and its files are. */
+interface Place {
+  /** Prefix under which sudo sees its files; '' for our own. */
+  root: string;
+  /** The folder of its process as it is called now. */
+  folder: string | null;
+  intercepted: boolean;
+}
+
+/** The folder in which the command starts, as it is called now; null when that cannot be said. */
+async function findFolder(
   { commandInfo, userInfo }: PluginParts,
-  { root, intercepted }: { root: string; intercepted: boolean },
+  { root, folder, intercepted }: Place,
 ): Promise<string | null> {
   if (intercepted) {
     // Where the command that starts it is by now. Everything else is of that command's own start.
@@ -160,26 +169,31 @@ async function folderOf(
   // sudo tells a folder only if it changes it, and in another root it may change it without telling.
   const told = text(commandInfo.get('cwd'));
   const within = text(commandInfo.get('chroot'));
-  if (told === null) return within === null ? text(userInfo.get('cwd')) : null;
+  if (told === null) {
+    // sudo looked once, when it began. Whoever may rename a folder had it there under a name that is another one's.
+    const begun = within === null ? text(userInfo.get('cwd')) : null;
+    return begun === folder ? begun : null;
+  }
   if (!isTrue(commandInfo.get('cwd_optional'))) return told;
   // Where sudo cannot go there (a home that is not made yet), it runs the command where it is.
   const walked = await followPath(`${root}${within?.replace(/\/+$/, '') ?? ''}`, told);
   return typeof walked !== 'string' && walked.info.isDirectory() ? told : null;
 }
 
+/** As the record says it. */
+export const folderBySudo = (parts: PluginParts, place: Place): Promise<string | null> =>
+  withinPatience(findFolder(parts, place), null);
+
 /**
  * What sudo has decided to execute, as it told the approval plugin: nothing here is worked out from a command line.
  *
- * @param context.root prefix under which sudo sees its files; '' for our own.
  * @param context.plugin version of the plugin interface of this sudo.
  * @returns null when sudo did not tell what every command has.
  */
 export async function resolvedEvidence(
   parts: PluginParts,
-  context: {
-    root: string;
+  context: Place & {
     plugin: string;
-    intercepted: boolean;
     reason: string | null;
     locale: string;
     term: string;
@@ -198,7 +212,7 @@ export async function resolvedEvidence(
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
-  const cwd = await withinPatience(folderOf(parts, context), null);
+  const cwd = await folderBySudo(parts, context);
   const settings = await resolvedSettings(parts, { root: context.root, runAsUser });
   return {
     cmdline: parts.argv,

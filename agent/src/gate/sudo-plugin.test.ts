@@ -71,7 +71,7 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     assert.deepEqual(record.runAs, { user: 'lp', group: 'adm', assurance: 'resolved' });
     assert.deepEqual(record.argv, ['-id', '--preserve-env=X,/usr/bin/cat', '-u']);
     assert.equal(record.mode, 'command');
-    assert.equal(record.cwd, '/srv');
+    assert.equal(record.cwd, '/usr');
     assert.equal(record.user, 'alice');
     assert.equal(record.uid, 1000);
     assert.equal(record.tty, '/dev/pts/7');
@@ -295,6 +295,25 @@ describe('the plugin at the gate: the way to a yes', SHORT, () => {
     assert.equal((await plugin.result).granted, false);
     await until(() => challenge.outcomes.length > 0);
     assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'target_changed' }]);
+  });
+
+  it('a folder that is called otherwise by now is refused: what is relative to it is not what was shown', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    assert.equal(challenge.record.cwd, '/usr');
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    await gate.parent.setCwd('/usr/lib');
+    plugin.ready();
+    assert.equal((await plugin.result).granted, false);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'target_changed' }]);
+  });
+
+  it('a folder that was called otherwise when sudo began is not said', async () => {
+    const record = await recordOf({ ...SUDO_ID, userInfo: ['user=alice', 'uid=1000', 'cwd=/srv'] });
+    assert.equal(record.cwd, null);
   });
 
   it('a process that has become another one is refused', async () => {

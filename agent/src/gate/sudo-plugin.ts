@@ -15,7 +15,7 @@ import type { ProcessReader } from './proc.ts';
 import type { Prompt } from './prompts.ts';
 import type { Quiet } from './quiet.ts';
 import type { ProcessId, RegisteredSudos } from './registered-sudos.ts';
-import { resolvedEvidence, targetBySudo } from './resolved-evidence.ts';
+import { folderBySudo, resolvedEvidence, targetBySudo } from './resolved-evidence.ts';
 import { createVoice, type Say } from './terminal-text.ts';
 
 /** The conversation with one plugin, beside the text for the person. */
@@ -127,15 +127,20 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
     return true;
   }
 
+  const placeOf = ({ pid, intercepted }: PluginHello) => ({
+    root: processes.root(pid),
+    folder: processes.folder(pid),
+    intercepted,
+  });
+
   async function questionOf(hello: PluginHello, parts: PluginParts): Promise<Question | null> {
     const environ = processes.environment(hello.pid, hello.pstart);
     const user = text(parts.userInfo.get('user'));
     const uid = number(parts.userInfo.get('uid'), 4_294_967_295);
     if (environ === null || uid === null || !accountName.safeParse(user).success) return null;
     const evidence = await resolvedEvidence(parts, {
-      root: processes.root(hello.pid),
+      ...placeOf(hello),
       plugin: hello.api,
-      intercepted: hello.intercepted,
       reason: readReason(environ.sudoReason),
       locale: environ.locale,
       term: environ.term,
@@ -155,10 +160,15 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
     };
   }
 
-  /** The same process, and the same file behind the same path. Everything else sudo holds in its own memory. */
+  /**
+   * The same process, in a folder of the same name, and the same file behind the same path. Everything else sudo holds in
+   * its own memory.
+   */
   async function unchanged(hello: PluginHello, parts: PluginParts, before: Evidence): Promise<boolean> {
     if ((await processes.startTime(hello.pid)) !== hello.pstart) return false;
-    const after = await targetBySudo(parts, processes.root(hello.pid));
+    const place = placeOf(hello);
+    if ((await folderBySudo(parts, place)) !== (before.cwd?.path ?? null)) return false;
+    const after = await targetBySudo(parts, place.root);
     return sameTarget(after.target, before.target);
   }
 
