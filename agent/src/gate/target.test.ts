@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { closeSync, constants, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,6 +106,51 @@ describe('target of a command', () => {
   it('a FIFO does not hold anybody up', async () => {
     execFileSync('mkfifo', ['-m', '755', join(root, 'usr/bin/fifo')]);
     assert.equal((await resolve('fifo')).target, null);
+  });
+
+  it('a FIFO where a root has its list of shells does not hold anybody up', async () => {
+    const fifo = join(root, 'etc/shells');
+    await rm(fifo);
+    execFileSync('mkfifo', [fifo]);
+    try {
+      assert.notEqual((await resolve('tool')).target, null);
+    } finally {
+      // Whoever still waits for somebody to write is let go.
+      closeSync(openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
+      await rm(fifo);
+      await put('/etc/shells', '# shells\n/usr/bin/mysh\n', 0o644);
+    }
+  });
+
+  it('a list of shells without end is not read to its end', async () => {
+    const list = join(root, 'etc/shells');
+    await truncate(list, 2 ** 40);
+    try {
+      const { target, unrestricted } = await resolve('mysh');
+      assert.notEqual(target, null);
+      assert.deepEqual(unrestricted, ['shell']);
+    } finally {
+      await put('/etc/shells', '# shells\n/usr/bin/mysh\n', 0o644);
+    }
+  });
+
+  it('a word that others can put into a folder that is searched before: no hash is promised', { skip }, async () => {
+    await put('/usr/lib/script', '#!/usr/bin/env id\n');
+    await put('/usr/bin/env', 'env\n');
+    for (const [first, promised] of [
+      ['/srv/open', false],
+      ['/tmp', false],
+      ['/home/alice/bin', false],
+      ['/usr/local/absent', true],
+    ] as const) {
+      const securePath = [first, '/usr/bin'];
+      for (const command of ['id', '/usr/lib/script']) {
+        const { target, unrestricted } = await resolve(command, { securePath });
+        assert.notEqual(target, null);
+        assert.equal(unrestricted.includes('user-writable-path'), !promised, `${command} in ${first}`);
+        assert.equal(target!.sha256 !== null, promised);
+      }
+    }
   });
 
   it('bytes that are no text are a file name like any other', async () => {

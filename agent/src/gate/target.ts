@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants, readFileSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { UnrestrictedReason } from '#shared/decision.ts';
 import { changeableByUsers, followPath, isAtHand, type WalkedPath } from './walk-path.ts';
 
@@ -20,6 +21,8 @@ export interface ResolvedTarget {
   target: Target | null;
   unrestricted: UnrestrictedReason[];
 }
+
+const SHELLS_FILE = '/etc/shells';
 
 /** Larger files are identified by device, inode, size and times. */
 export const MAX_HASHED_BYTES = 64 * 1024 * 1024;
@@ -58,10 +61,39 @@ export function orderReasons(reasons: Iterable<UnrestrictedReason>): Unrestricte
   return ORDER.filter((reason) => set.has(reason));
 }
 
-const shellsText = async (root: string): Promise<string> => {
-  const path = `${root}/etc/shells`;
-  return isAtHand(root, '/etc') ? readFileSync(path, 'latin1') : await readFile(path, 'latin1');
-};
+/** Opens exactly the file that a walk has found; null when it is another one by now, or no regular file. */
+async function openFound(
+  root: string,
+  path: string,
+  { dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>,
+): Promise<{ file: FileHandle; info: BigIntStats } | null> {
+  // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent, nor one who holds a lease on the file.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
+  if (file === null) return null;
+  const info = await file.stat({ bigint: true }).catch(() => null);
+  if (info?.isFile() && info.dev === dev && info.ino === ino) return { file, info };
+  await file.close();
+  return null;
+}
+
+/** Larger than any list of shells. */
+const MAX_SHELLS_BYTES = 64 * 1024;
+
+/** In another root the list may be anybody's, and anything. */
+async function shellsText(root: string): Promise<string> {
+  if (isAtHand(root, '/etc')) return readFileSync(`${root}${SHELLS_FILE}`, 'latin1');
+  const walked = await followPath(root, SHELLS_FILE);
+  const opened = typeof walked === 'string' ? null : await openFound(root, walked.real, walked.info);
+  if (opened === null) return '';
+  try {
+    const text = Buffer.alloc(MAX_SHELLS_BYTES);
+    const { bytesRead } = await opened.file.read(text, 0, MAX_SHELLS_BYTES, 0);
+    return text.toString('latin1', 0, bytesRead);
+  } finally {
+    await opened.file.close();
+  }
+}
 
 async function loginShells(root: string): Promise<Set<string>> {
   const text = await shellsText(root).catch(() => '');
@@ -137,14 +169,11 @@ export async function identify(
   inode: bigint,
   vouch: (head: Buffer) => Promise<boolean> = async () => true,
 ): Promise<Target | null> {
-  // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent.
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const readAt = Date.now();
-  const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
-  if (file === null) return null;
+  const opened = await openFound(root, path, { dev: device, ino: inode });
+  if (opened === null) return null;
+  const { file, info } = opened;
   try {
-    const info = await file.stat({ bigint: true });
-    if (!info.isFile() || info.dev !== device || info.ino !== inode) return null;
     const head = Buffer.alloc(HEAD_BYTES);
     const { bytesRead: begun } = await file.read(head, 0, HEAD_BYTES, 0);
     let sha256: string | null = null;
@@ -201,27 +230,45 @@ export interface LookUp {
 
 const executable = ({ info }: WalkedPath) => info.isFile() && (info.mode & 0o111n) !== 0n;
 
+interface Found {
+  typed: string;
+  walked: WalkedPath;
+  /** In a folder that is searched before, an account other than root can put a program of this name. */
+  overtaken: boolean;
+}
+
+/** Whether an account other than root can put something there, or make the folder if there is none. */
+async function othersCanAdd(root: string, folder: string): Promise<boolean> {
+  const walked = await followPath(root, folder);
+  if (walked === 'absent' && folder !== '/') return othersCanAdd(root, posix.dirname(folder));
+  return typeof walked === 'string' || walked.userWritable || changeableByUsers(walked.info);
+}
+
 /** The file that a word leads to. Null when there is none, or sudo may find another one. */
-async function find(word: string, by: LookUp): Promise<{ typed: string; walked: WalkedPath } | null> {
+async function find(word: string, by: LookUp): Promise<Found | null> {
   if (word.startsWith('/')) {
     const walked = await followPath(by.root, word);
-    return typeof walked === 'string' || !executable(walked) ? null : { typed: word, walked };
+    return typeof walked === 'string' || !executable(walked) ? null : { typed: word, walked, overtaken: false };
   }
   // From which folder a relative word counts, rules can change.
   if (word === '' || word.includes('/') || by.securePath === null) return null;
+  let overtaken = false;
   for (const folder of by.securePath) {
     const typed = `${folder}/${word}`;
     const walked = await followPath(by.root, typed);
     if (walked === 'unknown') return null;
-    if (walked === 'absent' || !executable(walked)) continue;
-    return walked.open || by.asRoot ? { typed, walked } : null;
+    if (walked === 'absent' || !executable(walked)) {
+      overtaken ||= (walked !== 'absent' && changeableByUsers(walked.info)) || (await othersCanAdd(by.root, folder));
+      continue;
+    }
+    return walked.open || by.asRoot ? { typed, walked, overtaken } : null;
   }
   return null;
 }
 
-const writable = (walked: WalkedPath): UnrestrictedReason[] => [
+const writable = ({ walked, overtaken }: Found): UnrestrictedReason[] => [
   ...(changeableByUsers(walked.info) ? (['user-writable-target'] as const) : []),
-  ...(walked.userWritable ? (['user-writable-path'] as const) : []),
+  ...(walked.userWritable || overtaken ? (['user-writable-path'] as const) : []),
 ];
 
 /** An interpreter may be a script again; the kernel gives up after this many. */
@@ -251,7 +298,7 @@ async function interpreterReasons(head: Buffer, by: LookUp, depth = 1): Promise<
 async function programReasons(word: string, by: LookUp, depth: number): Promise<UnrestrictedReason[]> {
   const program = await find(word, by);
   if (program === null) return ['unparsed'];
-  const reasons = writable(program.walked);
+  const reasons = writable(program);
   const target = await identifyWalked(by.root, program.walked, async (head) => {
     reasons.push(...(await interpreterReasons(head, by, depth + 1)));
     return false;
@@ -284,7 +331,7 @@ async function lookUp(command: string, by: LookUp): Promise<ResolvedTarget> {
   const { typed, walked } = program;
   const names = [baseName(typed), baseName(walked.real)];
   const reasons = kindReasons(names, [typed, walked.real], await loginShells(by.root));
-  reasons.push(...writable(walked));
+  reasons.push(...writable(program));
   const target = await identifyWalked(by.root, walked, async (head) => {
     reasons.push(...(await interpreterReasons(head, by)));
     return ONLY_ROOT_CHANGES(reasons);
