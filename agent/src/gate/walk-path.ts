@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
+import { readMountsOfUsers } from './mounts-of-users.ts';
 
 /** Where a path leads, and whether anybody but root can lead it elsewhere. */
 export interface WalkedPath {
@@ -64,7 +65,8 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
  * folder and link that takes part: the kernel's own realpath would forget a link that its owner can turn elsewhere.
  *
  * @param path bytes as latin1.
- * @returns `unknown` also when it leads through /proc, where links are not what they say.
+ * @returns `unknown` also when it leads through /proc, where links are not what they say, or into a file system that an
+ *   ordinary account answers for.
  */
 export async function followPath(root: string, path: string): Promise<WalkedPath | NoPath> {
   const seen = (real: string) => Buffer.from(`${root}${real === '' ? '/' : real}`, 'latin1');
@@ -80,6 +82,7 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
   let userWritable = false;
   let open = true;
   let info: BigIntStats;
+  let isOfUsers: ((real: string) => boolean) | null = null;
   try {
     // The trailing slash makes a root such as /proc/PID/root the folder and not the link.
     info = await look('');
@@ -96,6 +99,10 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
       open &&= (info.mode & 0o001n) !== 0n;
       const next = `${real}/${part}`;
       if (next === '/proc') return 'unknown';
+      if (!atHand(next)) {
+        isOfUsers ??= readMountsOfUsers(root);
+        if (isOfUsers(next)) return 'unknown';
+      }
       const found = await look(next);
       if (!found.isSymbolicLink()) {
         real = next;
