@@ -33,6 +33,7 @@ static _Noreturn void run(int fd, pid_t parent, const struct child_program *prog
         dup2(fd, STDIN_FILENO) < 0 || fcntl(STDOUT_FILENO, F_SETFD, 0) < 0 ||
         fcntl(STDERR_FILENO, F_SETFD, 0) < 0 || !close_all_above_stderr() || !default_signals())
         _exit(CANNOT_START);
+    usual_limits();
     (void)execve(program->path, program->argv, program->env);
     _exit(CANNOT_START);
 }

@@ -123,6 +123,33 @@ bool default_signals(void)
     return sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
+void usual_limits(void)
+{
+    static const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    static const struct rlimit stack = {8u << 20, RLIM_INFINITY};
+    static const struct rlimit files = {1024, 524288};
+    const struct {
+        int of;
+        const struct rlimit *usual;
+    } limits[] = {
+        {RLIMIT_AS, &all},    {RLIMIT_CPU, &all}, {RLIMIT_DATA, &all},    {RLIMIT_FSIZE, &all},
+        {RLIMIT_NPROC, &all}, {RLIMIT_RSS, &all}, {RLIMIT_STACK, &stack}, {RLIMIT_NOFILE, &files},
+    };
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct rlimit now;
+
+        if (setrlimit(limits[i].of, limits[i].usual) == 0 || getrlimit(limits[i].of, &now) != 0)
+            continue;
+        /* Root in a container may not raise them: as far as it goes. */
+        if (limits[i].usual->rlim_cur < now.rlim_max)
+            now.rlim_cur = limits[i].usual->rlim_cur;
+        else
+            now.rlim_cur = now.rlim_max;
+        (void)setrlimit(limits[i].of, &now);
+    }
+}
+
 static bool become_root(void)
 {
 #ifdef IDENTREE_TEST

@@ -46,6 +46,12 @@ bool clean_start(void);
 
 bool close_all_above_stderr(void);
 
+/*
+ * What a program of root may use, whatever the caller was given: one that could write no more than so many bytes would leave
+ * half of what it wrote.
+ */
+void usual_limits(void);
+
 /* Default action and nothing blocked; for the stage itself and before an exec. */
 bool default_signals(void);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +62,22 @@ static void report_status(void)
         (void)fclose(file);
 }
 
+static void report_limits(void)
+{
+    static const struct {
+        const char *name;
+        int of;
+    } limits[] = {{"fsize", RLIMIT_FSIZE}, {"cpu", RLIMIT_CPU}, {"stack", RLIMIT_STACK}, {"nofile", RLIMIT_NOFILE}};
+    char line[64];
+    struct rlimit now;
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (getrlimit(limits[i].of, &now) == 0) {
+            (void)snprintf(line, sizeof line, "%s %lld", limits[i].name, (long long)now.rlim_cur);
+            text("limit", line);
+        }
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t hello[65536];
@@ -97,6 +114,7 @@ int main(int argc, char **argv)
         text("fd", number);
     }
     report_status();
+    report_limits();
     text("hello", (const char *)hello);
     if (strcmp(name, "direct-refuse") == 0) {
         frame('V', "1", 1);

@@ -28,6 +28,16 @@ test('the direct gate is told the same as the agent', patience, async () => {
   assert.match(end.text, /^hello v=1$/m);
 });
 
+test('limits that the caller was given are not those of the direct gate', patience, async () => {
+  const wrapper = ['prlimit', '--fsize=100:', '--cpu=1000:', '--stack=1048576:', '--nofile=64:', '--'];
+  const end = await runStage({ direct: directGate('grant'), wrapper });
+  assert.equal(end.code, 0);
+  assert.deepEqual(
+    [...end.text.matchAll(/^limit (.+)$/gm)].map(([, limit]) => limit),
+    ['fsize -1', 'cpu -1', 'stack 8388608', 'nofile 1024'],
+  );
+});
+
 test('a socket nobody listens on any more: the direct gate decides', patience, async () => {
   const dir = temporaryFolder();
   const stale = join(dir, 'agent.sock');
