@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import {
   ENVIRONMENT_SHOWN_BYTES,
   type NotableKind,
@@ -12,7 +13,15 @@ import type { PluginParts } from './plugin-parts.ts';
 import { resolvedSettings } from './resolved-settings.ts';
 import { riskyKind } from './risky-environment.ts';
 import { eachArgument, shownPath } from './shown-argv.ts';
-import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget, UNKNOWN, withinPatience } from './target.ts';
+import {
+  type LookUp,
+  orderReasons,
+  othersCanAdd,
+  type ResolvedTarget,
+  resolveTarget,
+  UNKNOWN,
+  withinPatience,
+} from './target.ts';
 import { changeableByUsers, followPath, walkPath } from './walk-path.ts';
 
 const NOTABLE_MAX = 32;
@@ -49,14 +58,22 @@ function descriptorsOf({ commandInfo }: PluginParts): Pick<ResolvedBySudo, 'desc
 /** Folders that only root may add to on an ordinary Linux system: a PATH of these alone is nothing to mention. */
 const SYSTEM_FOLDERS = /^\/(usr\/local\/|usr\/|snap\/)?s?bin$/;
 
+/** Values that sudo itself sets for everybody; null where another one was chosen. */
+interface UsualValues {
+  /** A folder of whom the command runs as: programs read their settings there. */
+  home: string | null;
+  /** What only root can change or put there: some programs start it by themselves. */
+  shell: string | null;
+}
+
 /**
- * What a variable can make the command do; null when nothing is known of it, or when it says what sudo itself sets for
- * everybody. Name and value as latin1.
+ * What a variable can make the command do; null when nothing is known of it, or when its value is a usual one. Name and
+ * value as latin1.
  */
-function notableKindOf(name: string, value: string, ownHome: string | null): NotableKind | null {
-  if (name === 'SHELL') return null;
+function notableKindOf(name: string, value: string, usual: UsualValues): NotableKind | null {
+  if (name === 'SHELL') return value === usual.shell ? null : 'shell';
   if (name === 'PATH') return value.split(':').every((folder) => SYSTEM_FOLDERS.test(folder)) ? null : 'path';
-  if (name === 'HOME') return value === ownHome ? null : 'path';
+  if (name === 'HOME') return value === usual.home ? null : 'path';
   return riskyKind(name);
 }
 
@@ -69,15 +86,30 @@ function variableOf(environment: Buffer, name: string): string | null {
   return null;
 }
 
-/** HOME, if it is a folder of whom the command runs as: programs read their settings there. */
-async function ownHomeOf(environment: Buffer, root: string, uid: number): Promise<string | null> {
-  const home = variableOf(environment, 'HOME');
-  if (!home?.startsWith('/')) return null;
-  const walked = await walkPath(root, home);
+async function usualHome(home: string | null, root: string, uid: number): Promise<string | null> {
+  const walked = home?.startsWith('/') ? await walkPath(root, home) : null;
   return walked?.info.isDirectory() && walked.info.uid === BigInt(uid) ? home : null;
 }
 
-function environmentOf(environment: Buffer, ownHome: string | null): ResolvedBySudo['environment'] {
+async function usualShell(shell: string | null, root: string): Promise<string | null> {
+  if (!shell?.startsWith('/')) return null;
+  const walked = await followPath(root, shell);
+  if (walked === 'unknown') return null;
+  const others =
+    walked === 'absent'
+      ? othersCanAdd(root, posix.dirname(shell))
+      : walked.userWritable || changeableByUsers(walked.info);
+  return (await others) ? null : shell;
+}
+
+async function usualValues(environment: Buffer, root: string, uid: number): Promise<UsualValues> {
+  return {
+    home: await usualHome(variableOf(environment, 'HOME'), root, uid),
+    shell: await usualShell(variableOf(environment, 'SHELL'), root),
+  };
+}
+
+function environmentOf(environment: Buffer, usual: UsualValues): ResolvedBySudo['environment'] {
   const names: string[] = [];
   const notable: ResolvedBySudo['environment']['notable'] = [];
   let room = ENVIRONMENT_SHOWN_BYTES;
@@ -95,7 +127,7 @@ function environmentOf(environment: Buffer, ownHome: string | null): ResolvedByS
     }
     if (equals === -1) continue;
     const value = variable.subarray(equals + 1).toString('latin1');
-    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, ownHome);
+    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, usual);
     if (kind === null) continue;
     const shown = { name: shownPath(variable.subarray(0, equals).toString('latin1'), VALUE_MAX), kind };
     const entry = { ...shown, value: shownPath(value, VALUE_MAX) };
@@ -174,10 +206,11 @@ async function findFolder(
     const begun = within === null ? text(userInfo.get('cwd')) : null;
     return begun === folder ? begun : null;
   }
-  if (!isTrue(commandInfo.get('cwd_optional'))) return told;
-  // Where sudo cannot go there (a home that is not made yet), it runs the command where it is.
+  // A link may lead anywhere, and somebody may lead it elsewhere meanwhile.
   const walked = await followPath(`${root}${within?.replace(/\/+$/, '') ?? ''}`, told);
-  return typeof walked !== 'string' && walked.info.isDirectory() ? told : null;
+  if (typeof walked !== 'string' && walked.info.isDirectory()) return walked.real;
+  // Where sudo cannot go there (a home that is not made yet), it runs the command where it is, or refuses by itself.
+  return walked === 'unknown' || isTrue(commandInfo.get('cwd_optional')) ? null : told;
 }
 
 /** As the record says it. */
@@ -207,10 +240,12 @@ export async function resolvedEvidence(
   const mode = modeOf(parts);
   const root = `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`;
   const resolved = await targetBySudo(parts, context.root);
-  const ownHome = await withinPatience(ownHomeOf(parts.environment, root, Number(runAsUid)), null);
-  const environment = environmentOf(parts.environment, ownHome);
+  const noneKnown = { home: null, shell: null };
+  const usual = await withinPatience(usualValues(parts.environment, root, Number(runAsUid)), noneKnown);
+  const environment = environmentOf(parts.environment, usual);
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
-  const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
+  // Under whatever other name: rules and people look for this one.
+  const runAsUser = runAsUid === '0' ? 'root' : (text(commandInfo.get('runas_user')) ?? `#${runAsUid}`);
   const runAsGroup = text(commandInfo.get('runas_group'));
   const cwd = await folderBySudo(parts, context);
   const settings = await resolvedSettings(parts, { root: context.root, runAsUser });

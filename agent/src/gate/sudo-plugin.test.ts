@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import type net from 'node:net';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
@@ -162,10 +162,10 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     const program = join(gate.dir, 'tool');
     await writeFile(program, '#!/bin/sh\n');
     await chmod(program, 0o777);
-    const plugin = check(gate, { ...SUDO_ID, commandInfo: [`command=${program}`, 'runas_uid=0'] });
+    const plugin = check(gate, { ...SUDO_ID, commandInfo: [`command=${program}`, 'runas_uid=7'] });
     const { record } = await gate.server.challenge();
     assert.ok(record.unrestricted.includes('user-writable-target'));
-    assert.deepEqual(record.runAs.user, '#0', 'a uid without a name is shown as one');
+    assert.deepEqual(record.runAs.user, '#7', 'a uid without a name is shown as one');
     plugin.hangUp();
   });
 
@@ -227,8 +227,51 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
   it('whose power a command has is its effective uid', async () => {
     const commandInfo = ['command=/usr/bin/id', 'runas_uid=1000', 'runas_euid=0'];
     const record = await recordOf({ ...SUDO_ID, commandInfo, environment: ['HOME=/home/alice'] });
-    assert.equal(record.runAs.user, '#0');
+    assert.equal(record.runAs.user, 'root');
     assert.deepEqual(record.resolved?.environment.notable, [{ name: 'HOME', value: '/home/alice', kind: 'path' }]);
+  });
+
+  it('whoever has the number of root is root, whatever else it is called', async () => {
+    const record = await recordOf({
+      ...SUDO_ID,
+      commandInfo: ['command=/usr/bin/id', 'runas_uid=0', 'runas_user=toor'],
+    });
+    assert.equal(record.runAs.user, 'root');
+  });
+
+  it('a shell that only root can change, or put there, is a usual one, any other is shown', async () => {
+    for (const [shell, usual] of [
+      ['/bin/sh', true],
+      ['/nonexistent/nologin', true],
+      ['/tmp/evil', false],
+      ['/proc/self/exe', false],
+      ['sh', false],
+    ] as const) {
+      const record = await recordOf({ ...SUDO_ID, environment: [`SHELL=${shell}`] });
+      const shown = usual ? [] : [{ name: 'SHELL', value: shell, kind: 'shell' }];
+      assert.deepEqual(record.resolved?.environment.notable, shown, shell);
+      assert.equal(record.unrestricted.includes('environment'), !usual);
+    }
+  });
+
+  it('a folder that sudo goes to is the one where its name leads, and another one is not released', async () => {
+    await using gate = await createTestGate();
+    const link = join(gate.dir, 'link');
+    await symlink('/usr/share', link);
+    const plugin = check(gate, { ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, `cwd=${link}`] });
+    const challenge = await gate.server.challenge();
+    assert.equal(challenge.record.cwd, '/usr/share');
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    await rm(link);
+    await symlink('/usr/lib', link);
+    plugin.ready();
+    assert.equal((await plugin.result).granted, false);
+  });
+
+  it('a folder behind /proc is not said, because it is another one for each process', async () => {
+    const record = await recordOf({ ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, 'cwd=/proc/self/cwd'] });
+    assert.equal(record.cwd, null);
   });
 
   it('the largest environment still makes a request that the server reads', async () => {

@@ -238,7 +238,7 @@ interface Found {
 }
 
 /** Whether an account other than root can put something there, or make the folder if there is none. */
-async function othersCanAdd(root: string, folder: string): Promise<boolean> {
+export async function othersCanAdd(root: string, folder: string): Promise<boolean> {
   const walked = await followPath(root, folder);
   if (walked === 'absent' && folder !== '/') return othersCanAdd(root, posix.dirname(folder));
   return typeof walked === 'string' || walked.userWritable || changeableByUsers(walked.info);
