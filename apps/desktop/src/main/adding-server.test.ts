@@ -256,6 +256,13 @@ test('a server that the person leaves while the keychain opens is followed by wh
   await state('server');
 });
 
+test('a server that does not answer is said at once, also one on this computer', async (t) => {
+  const { send, state, asked } = await setUp(t, await selfSigned(), { refusal: 'ERR_CONNECTION_REFUSED' });
+  await send(CHANNELS.saveServer, 'http://localhost:1');
+  const shown = await state('sign-in');
+  assert.deepEqual([shown.notice, shown.certificate, asked], ['server_unreachable', null, ['/healthz']]);
+});
+
 test('an agreement does not overrule what the system knows of a certificate that it would trust', async (t) => {
   const { add, state, send, server } = await setUp(t, await selfSigned(), { refusal: 'ERR_CERT_REVOKED' });
   await add();

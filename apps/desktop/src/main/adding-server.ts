@@ -83,7 +83,7 @@ export function createAddingServer(deps: {
       const isPlain = origin.startsWith('http:');
       const [seen, how] = await Promise.all([
         isPlain ? null : ports.certificates.look(origin, null),
-        isPlain ? 'trusted' : howReached(origin),
+        howReached(origin),
       ]);
       if (asking !== mine) return;
       if (seen) current = { profile, pem: seen.pem, isTrusted: how === 'trusted', authority: null, isAsked: false };
