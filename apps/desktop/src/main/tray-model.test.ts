@@ -53,11 +53,11 @@ test('the newest five of all servers, each of which opens that request in the wi
   assert.equal(count, 7);
   assert.equal(tooltip, 'identree: 7 requests wait');
   assert.deepEqual(labels(entries).slice(0, 9), [
-    'alice: a7 (web1)',
-    'alice: b6 (web1)',
-    'alice: a5 (web1)',
-    'alice: b4 (web1)',
-    'alice: a3 (web1)',
+    'alice: a7 (web1 · a.example)',
+    'alice: b6 (web1 · b.example)',
+    'alice: a5 (web1 · a.example)',
+    'alice: b4 (web1 · b.example)',
+    'alice: a3 (web1 · a.example)',
     '2 more…',
     '-',
     'a.example (4)',
@@ -81,9 +81,26 @@ test('a command cannot break out of its line, hide what it is, or be longer than
 test('what is not known is said: a server that is not reached, one that nobody is signed in at, a pause', () => {
   const views = [view('a.example', [], 'name_not_found'), view('b.example', [], 'signed_out')];
   const { tooltip, entries } = trayModel(words, views, '15:04');
-  assert.equal(tooltip, 'identree: Nothing waits · a.example is not reached · notifications paused until 15:04');
-  assert.deepEqual(labels(entries).slice(2, 4), ['a.example (name not found)', 'b.example (signed out)']);
+  assert.equal(
+    tooltip,
+    'identree: b.example (signed out) · a.example is not reached · notifications paused until 15:04',
+  );
+  assert.deepEqual(labels(entries).slice(0, 3), ['a.example (name not found)', 'b.example (signed out)', '-']);
   assert.ok(labels(entries).includes('Resume notifications'));
+});
+
+test('that nothing waits is said only where a server tells it', () => {
+  for (const [reach, tooltip, line] of [
+    ['signed_out', 'identree: a.example (signed out)', 'a.example (signed out)'],
+    ['unreachable', 'identree: a.example is not reached', 'a.example (does not answer)'],
+    ['connecting', 'identree', 'a.example'],
+  ] as const) {
+    const model = trayModel(words, [view('a.example', [], reach)], null);
+    assert.equal(model.tooltip, tooltip);
+    assert.deepEqual(labels(model.entries).slice(0, 3), [line, '-', 'Open identree']);
+  }
+  const none = trayModel(words, [], null);
+  assert.deepEqual([none.tooltip, labels(none.entries)[0]], ['identree', 'Open identree']);
 });
 
 test('what waited when a server was lost is told with the word that it is lost', () => {

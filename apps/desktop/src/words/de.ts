@@ -34,7 +34,7 @@ export const de: Words = {
   },
   tray: {
     waiting: (n) => (n === 0 ? 'Nichts wartet' : waiting(n)),
-    request: (who, command, host) => `${who}: ${command} (${host})`,
+    request: (who, command, where) => `${who}: ${command} (${where.join(' · ')})`,
     more: (n) => `${n} weitere …`,
     notReached: (name) => `${name} ist nicht erreichbar`,
     pausedUntil: (time) => `Benachrichtigungen ruhen bis ${time}`,

@@ -34,7 +34,8 @@ export const en = {
   },
   tray: {
     waiting: (n: number) => (n === 0 ? 'Nothing waits' : waiting(n)),
-    request: (who: string, command: string, host: string) => `${who}: ${command} (${host})`,
+    /** @param where the host, and the server where there are several */
+    request: (who: string, command: string, where: readonly string[]) => `${who}: ${command} (${where.join(' · ')})`,
     more: (n: number) => `${n} more…`,
     notReached: (name: string) => `${name} is not reached`,
     pausedUntil: (time: string) => `notifications paused until ${time}`,
