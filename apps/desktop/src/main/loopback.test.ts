@@ -36,7 +36,7 @@ function send(
   });
 }
 
-const start = (timeoutMs = 10_000) => listenOnLoopback({ state: STATE, timeoutMs });
+const start = (timeoutMs = 10_000, language = 'en') => listenOnLoopback({ state: STATE, timeoutMs, language });
 
 test('listens on the literal loopback address and hands over the code once', async () => {
   const loopback = await start();
@@ -126,6 +126,14 @@ test('a no in the browser ends the wait', async () => {
   const { text } = await send(`${loopback.redirectUri}?error=access_denied&state=${STATE}`);
   assert.match(text, /Not signed in/);
   assert.deepEqual(await loopback.result, { ok: false, problem: 'refused' });
+});
+
+test('the browser is answered in the language of the desktop', async () => {
+  const loopback = await start(10_000, 'de-AT');
+  const strange = await send(loopback.redirectUri.replace('/callback', '/'));
+  assert.match(strange.text, /^<!doctype html><html lang="de">.*<h1>Hier ist nichts<\/h1>/s);
+  const { text } = await send(`${loopback.redirectUri}?code=${CODE}&state=${STATE}`);
+  assert.match(text, /<html lang="de">.*<h1>Sie sind angemeldet<\/h1>/s);
 });
 
 test('the wait ends by itself', async () => {

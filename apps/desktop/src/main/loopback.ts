@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { z } from 'zod';
 import { constantTimeEqual } from '#shared/digest.ts';
+import { languageOf, wordsFor } from '../words/words.ts';
 
 export type LoopbackResult =
   | { ok: true; code: string }
@@ -23,39 +24,45 @@ const callback = z.union([
  * Waits for one browser to come back with the sign-in code. Only the holder of `state` ends the wait: a page or a
  * local program that guesses the port can neither hand in a code of its own nor stop the sign-in.
  *
- * @param timeoutMs how long the person has.
+ * @param options.timeoutMs how long the person has.
+ * @param options.language of the desktop, which the pages in the browser have too
  */
-export async function listenOnLoopback(options: { state: string; timeoutMs: number }): Promise<Loopback> {
+export async function listenOnLoopback(options: {
+  state: string;
+  timeoutMs: number;
+  language: string;
+}): Promise<Loopback> {
+  const words = wordsFor(options.language).browser;
   let settle: (result: LoopbackResult) => void = () => {};
   const result = new Promise<LoopbackResult>((resolve) => {
     settle = resolve;
   });
   let done = false;
   const server = createServer({ maxHeaderSize: 8 * 1024, requestTimeout: 5000 }, (request, response) => {
-    const answer = (status: number, title: string, text: string) => {
+    const answer = (status: number, [title = '', text = '']: readonly string[]) => {
       response.writeHead(status, PAGE_HEADERS);
-      response.end(page(title, text));
+      response.end(page(languageOf(options.language), title, text));
     };
     // A name that resolves to 127.0.0.1 would make another origin's page part of this flow (DNS rebinding).
-    if (request.headers.host !== authority) return answer(421, 'Nothing here', 'This address is not for browsing.');
-    if (request.method !== 'GET') return answer(405, 'Nothing here', 'This address is not for browsing.');
+    if (request.headers.host !== authority) return answer(421, words.nothingHere);
+    if (request.method !== 'GET') return answer(405, words.nothingHere);
     // Not every target that a request may have is part of an address, and whoever finds the port chooses it.
     const url = URL.parse(request.url ?? '/', `http://${authority}`);
-    if (url?.pathname !== '/callback') return answer(404, 'Nothing here', 'This address is not for browsing.');
+    if (url?.pathname !== '/callback') return answer(404, words.nothingHere);
     // Repeated parameters would let two readers see two different codes.
     const entries = [...url.searchParams];
     const parsed = callback.safeParse(Object.fromEntries(entries));
     if (!parsed.success || new Set(entries.map(([name]) => name)).size !== entries.length) {
-      return answer(400, 'This did not work', 'Go back to the identree window and start the sign-in again.');
+      return answer(400, words.didNotWork);
     }
     if (done || !constantTimeEqual(parsed.data.state, options.state)) {
-      return answer(400, 'This did not work', 'This sign-in is not the one that the identree window started.');
+      return answer(400, words.anotherSignIn);
     }
     if ('error' in parsed.data) {
-      answer(200, 'Not signed in', 'You can close this page and go back to the identree window.');
+      answer(200, words.notSignedIn);
       return finish({ ok: false, problem: 'refused' });
     }
-    answer(200, 'You are signed in', 'You can close this page and go back to the identree window.');
+    answer(200, words.signedIn);
     finish({ ok: true, code: parsed.data.code });
   });
   await new Promise<void>((resolve, reject) => {
@@ -95,8 +102,8 @@ const PAGE_HEADERS = {
 };
 
 /** Both texts are ours: nothing from the request is ever shown. */
-function page(title: string, text: string): string {
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+function page(language: string, title: string, text: string): string {
+  return `<!doctype html><html lang="${language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>${title}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:20vh auto;padding:0 1rem}h1{font-size:1.4rem}</style>
 <h1>${title}</h1><p>${text}</p></html>

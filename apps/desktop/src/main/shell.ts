@@ -76,6 +76,7 @@ export function createShell(deps: {
       http,
       opener: ports.opener,
       random: deps.random,
+      language: deps.language,
       ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
     })(origin),
   );

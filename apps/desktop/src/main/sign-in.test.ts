@@ -43,7 +43,7 @@ test('PKCE: S256 of a fresh 256-bit verifier', () => {
 test('sign-in: browser, consent, code, exchange with the verifier', async (t) => {
   const fake = await server(t);
   const opener = browser((link) => comeBack(link, fake.consent(link.codeChallenge)));
-  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes })(fake.origin);
+  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en' })(fake.origin);
   const result = await attempt.done;
   assert.equal(result.ok, true);
   const link = opener.opened[0]!;
@@ -58,14 +58,14 @@ test('a code that belongs to another sign-in is worth nothing', async (t) => {
   const fake = await server(t);
   const foreign = fake.consent(createPkce(randomBytes).challenge);
   const opener = browser((link) => comeBack(link, foreign));
-  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes })(fake.origin);
+  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en' })(fake.origin);
   assert.deepEqual(await attempt.done, { ok: false, problem: 'server_refused' });
 });
 
 test('every attempt has its own state, challenge and port', async (t) => {
   const fake = await server(t);
   const opener = browser((link) => comeBack(link, fake.consent(link.codeChallenge)));
-  const signIn = createSignIn({ http: nodeHttp, opener, random: randomBytes });
+  const signIn = createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en' });
   for (let i = 0; i < 2; i++) await (await signIn(fake.origin)).done;
   const [a, b] = opener.opened as [SignInLink, SignInLink];
   assert.notEqual(a.state, b.state);
@@ -75,9 +75,11 @@ test('every attempt has its own state, challenge and port', async (t) => {
 test('nobody comes back: the attempt ends, and so does one that the person cancels', async (t) => {
   const fake = await server(t);
   const opener = browser(() => {});
-  const late = await createSignIn({ http: nodeHttp, opener, random: randomBytes, timeoutMs: 20 })(fake.origin);
+  const late = await createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en', timeoutMs: 20 })(
+    fake.origin,
+  );
   assert.deepEqual(await late.done, { ok: false, problem: 'timed_out' });
-  const cancelled = await createSignIn({ http: nodeHttp, opener, random: randomBytes })(fake.origin);
+  const cancelled = await createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en' })(fake.origin);
   cancelled.cancel();
   assert.deepEqual(await cancelled.done, { ok: false, problem: 'cancelled' });
   assert.equal(fake.seen.length, 0);
@@ -92,7 +94,7 @@ test('no browser: the attempt ends and its port is closed', async (t) => {
       return false;
     },
   };
-  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes })(fake.origin);
+  const attempt = await createSignIn({ http: nodeHttp, opener, random: randomBytes, language: 'en' })(fake.origin);
   assert.deepEqual(await attempt.done, { ok: false, problem: 'browser_failed' });
   await assert.rejects(fetch(redirectUri));
 });
@@ -117,7 +119,9 @@ for (const [what, body, status, type] of [
           headers: { 'content-type': type, location: 'https://evil.example/' },
         }),
     };
-    const attempt = await createSignIn({ http, opener, random: randomBytes })('https://identree.example.com');
+    const attempt = await createSignIn({ http, opener, random: randomBytes, language: 'en' })(
+      'https://identree.example.com',
+    );
     assert.deepEqual(await attempt.done, { ok: false, problem: 'server_refused' });
   });
 }
@@ -130,7 +134,9 @@ for (const [what, answer] of [
   test(`exchange: ${what} signs nobody in`, async () => {
     const opener = browser((link) => comeBack(link, 'abcdefghijklmnopqrstuvwx'));
     const http = { fetch: async () => answer() };
-    const attempt = await createSignIn({ http, opener, random: randomBytes })('https://identree.example.com');
+    const attempt = await createSignIn({ http, opener, random: randomBytes, language: 'en' })(
+      'https://identree.example.com',
+    );
     const result = await attempt.done;
     assert.equal(result.ok, false);
   });

@@ -37,12 +37,20 @@ const tokenAnswer = z.object({
  * Sign-in in the system browser, RFC 8252 with PKCE: the person meets the server's ordinary sign-in page with all that
  * their browser knows (passkeys, the identity provider's session), and this process never sees a password.
  */
-export function createSignIn(deps: { http: HttpPort; opener: OpenerPort; random: RandomBytes; timeoutMs?: number }) {
+export function createSignIn(deps: {
+  http: HttpPort;
+  opener: OpenerPort;
+  random: RandomBytes;
+  /** Of the desktop, as BCP 47 names it. */
+  language: string;
+  timeoutMs?: number;
+}) {
   /** Opens the browser for `origin`. Each attempt has its own state, PKCE pair and port, and is good for one code. */
   return async function signIn(origin: string): Promise<SignInAttempt> {
     const state = deps.random(32).toString('base64url');
     const pkce = createPkce(deps.random);
-    const loopback = await listenOnLoopback({ state, timeoutMs: deps.timeoutMs ?? SIGN_IN_TIMEOUT_MS });
+    const { language, timeoutMs = SIGN_IN_TIMEOUT_MS } = deps;
+    const loopback = await listenOnLoopback({ state, timeoutMs, language });
     const done = (async (): Promise<SignInResult> => {
       const opened = await deps.opener.open(origin, {
         kind: 'sign-in',

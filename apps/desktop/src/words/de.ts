@@ -179,6 +179,13 @@ export const de: Words = {
       server_refused: 'Der Server hat diese Anmeldung nicht angenommen. Versuchen Sie es noch einmal.',
     },
   },
+  browser: {
+    signedIn: ['Sie sind angemeldet', 'Sie können diese Seite schließen und zum Fenster von identree zurückkehren.'],
+    notSignedIn: ['Nicht angemeldet', 'Sie können diese Seite schließen und zum Fenster von identree zurückkehren.'],
+    didNotWork: ['Das ging nicht', 'Kehren Sie zum Fenster von identree zurück und beginnen Sie die Anmeldung neu.'],
+    anotherSignIn: ['Das ging nicht', 'Diese Anmeldung ist nicht die, die das Fenster von identree begonnen hat.'],
+    nothingHere: ['Hier ist nichts', 'Diese Adresse ist nicht zum Ansehen da.'],
+  },
   files: {
     authorityFile: 'Zertifikat der Zertifizierungsstelle',
     certificateFiles: 'Zertifikate (PEM)',

@@ -175,6 +175,14 @@ export const en = {
       server_refused: 'The server did not accept this sign-in. Try again.',
     },
   },
+  /** What the browser shows when it comes back from the sign-in, as title and text. */
+  browser: {
+    signedIn: ['You are signed in', 'You can close this page and go back to the identree window.'],
+    notSignedIn: ['Not signed in', 'You can close this page and go back to the identree window.'],
+    didNotWork: ['This did not work', 'Go back to the identree window and start the sign-in again.'],
+    anotherSignIn: ['This did not work', 'This sign-in is not the one that the identree window started.'],
+    nothingHere: ['Nothing here', 'This address is not for browsing.'],
+  },
   files: {
     authorityFile: 'Certificate of the authority',
     certificateFiles: 'Certificates (PEM)',
