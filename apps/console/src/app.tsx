@@ -3,13 +3,13 @@ import { useQuery } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect } from 'react';
 import { pagesFor } from '#shared/console.ts';
 import type { FeedEvent } from '#shared/events.ts';
-import { desktop } from './bridge.ts';
+import { desktop, useUnreached } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
 import { Failure, PageSkeleton } from './kit/query-state.tsx';
 import { announceRequest, withdrawRequest } from './notify.ts';
 import { PAGES } from './pages.tsx';
 import { navigate, usePath } from './router.tsx';
-import { api, messageOf, refusalOf, setCsrfToken } from './server/api.ts';
+import { api, messageOf, refresh, refusalOf, setCsrfToken } from './server/api.ts';
 import { learnServerTime } from './server/clock.ts';
 import { useLive } from './server/live.ts';
 import { MeContext } from './server/me.ts';
@@ -57,6 +57,13 @@ export function App() {
     else if (event.topic === 'requests') withdrawRequest(event);
   }, []);
   const live = useLive(Boolean(me.data), onEvent);
+  const unreached = useUnreached();
+  const isUnreached = unreached !== null;
+  useEffect(() => {
+    if (!isUnreached) return;
+    // It is back: a window that was opened meanwhile does not know who is signed in, and has no live connection to hear by.
+    return () => void refresh(api.me.pathKey());
+  }, [isUnreached]);
 
   if (me.data) {
     setCsrfToken(me.data.csrfToken);
@@ -77,7 +84,7 @@ export function App() {
     return (
       <Center mih="100dvh" p="md" component="main">
         {me.error ? (
-          <Failure message={messageOf(me.error)} retry={() => void me.refetch()} />
+          <Failure message={unreached ?? messageOf(me.error)} retry={() => void me.refetch()} />
         ) : (
           <PageSkeleton label="Loading identree" />
         )}

@@ -318,7 +318,15 @@ describe('several servers in the installed console, with a keyring:', () => {
       assert.match(await tray.tooltip(), / is not reached$/);
       // The others are not disturbed by it.
       await lineIs(`${nameOf(own.origin)} (1)`);
+      // A window that opens meanwhile says the same, and is there by itself once the server is: it asks anew who is
+      // signed in each minute, and comes sooner.
+      await page.reload();
+      await page
+        .getByRole('alert')
+        .getByText(words.notReached[kind](nameOf(world.server.url)))
+        .waitFor();
       road.lead('through');
+      await card.waitFor({ timeout: 30_000 });
       await Promise.all(buttons(false));
     }
     const showsAgain = {
