@@ -4,7 +4,7 @@ import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
-import { drawTrayIcons } from './desktop-icons.ts';
+import { drawTrayIcons, drawWindowIcon } from './desktop-icons.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
@@ -55,6 +55,7 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
   await cp(join(root, 'apps/console/src/icon.svg'), join(draft, 'setup/icon.svg'));
   await drawTrayIcons(join(draft, 'tray'));
+  await drawWindowIcon(join(draft, 'icon.png'));
   await cp(consoleFolder, join(draft, 'console'), { recursive: true, filter: (path) => !/\.(br|gz)$/.test(path) });
   // Electron waits for a module before it is ready, and for nothing that is written as main.cjs is.
   await writeFile(join(draft, 'start.mjs'), "import main from './main.cjs';\n\nawait main.beforeReady;\n");

@@ -20,6 +20,11 @@ export async function drawIcons(folder: string): Promise<void> {
   await cp(source, join(folder, 'icon.svg'));
 }
 
+/** Draws the icon that a window carries with it, for desktops that show it there without looking into the desktop file. */
+export async function drawWindowIcon(file: string): Promise<void> {
+  await writeFile(file, new Resvg(await readFile(source), { fitTo: { mode: 'width', value: 128 } }).render().asPng());
+}
+
 /** Digits and a plus in dots, three wide and five high: at the size of a tray a font would be a smudge. */
 const DIGITS: Record<string, string> = {
   '0': '111101101101111',

@@ -19,7 +19,7 @@ app.on('before-quit', () => {
   ending = true;
 });
 
-/** Windows of the real desktop. Preloads are single files `preload-<kind>.cjs` in the given folder. */
+/** Windows of the real desktop. The folder holds the preloads, single files `preload-<kind>.cjs`, and `icon.png`. */
 export function electronWindows(preloads: string): WindowsPort {
   return {
     open(spec) {
@@ -28,6 +28,8 @@ export function electronWindows(preloads: string): WindowsPort {
         ...onScreen(spec.bounds),
         show: false,
         title: titled('identree', spec.name),
+        // Some desktops show what the window brings along, which else is nobody's; the others follow the desktop file.
+        icon: join(preloads, 'icon.png'),
         // What is there before the first frame: without it a dark desktop flashes white.
         backgroundColor: nativeTheme.shouldUseDarkColors ? '#0e1015' : '#f7f8fa',
         webPreferences: {
