@@ -338,6 +338,16 @@ for (const [language, theme] of [
       );
     });
 
+    test('a list of servers that cannot be read', async () => {
+      const dataFolder = mkdtempSync(join(dir, 'damaged-'));
+      writeFileSync(join(dataFolder, 'profile.json'), '{');
+      const damaged = await world.launch({ dataFolder, args: [`--lang=${language}`] });
+      const page = await damaged.pageAt('setup');
+      await page.getByLabel(words.setup.address).waitFor();
+      await take(page, '21-unreadable-list');
+      await damaged.close();
+    });
+
     test('signed out', async () => {
       await act(0, 2);
       const page = await alone('setup');

@@ -237,6 +237,30 @@ export async function openWorld(): Promise<World> {
     }
   }
 
+  /**
+   * Looks into the installed program. One that is connected to while it opens its first window is now and then waited for
+   * without end: that the window is there says the program itself first.
+   */
+  async function look(endpoint: string): Promise<Browser> {
+    await until(
+      'its window',
+      async () => {
+        const address = `http://${new URL(endpoint).host}/json/list`;
+        const answer = await fetch(address, { signal: AbortSignal.timeout(30_000) });
+        return ((await answer.json()) as { url: string }[]).some(({ url }) => url.startsWith('app://'));
+      },
+      60_000,
+    );
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await chromium.connectOverCDP(endpoint, { noDefaults: true, timeout: 15_000 });
+      } catch (error) {
+        if (attempt === 4 || !(error instanceof errors.TimeoutError)) throw error;
+        console.log(`${new Date().toISOString()} the program has a window, and the connection to it hangs: once more`);
+      }
+    }
+  }
+
   async function launch(options: LaunchOptions = {}): Promise<Shell> {
     const around = surroundings(options);
     const executablePath = process.env.IDENTREE_ELECTRON!;
@@ -281,14 +305,12 @@ export async function openWorld(): Promise<World> {
       // With what follows it: the address may arrive in two pieces.
       return /DevTools listening on (ws:\S+)\s/.exec(said)?.[1] ?? null;
     });
-    const remote = await chromium
-      .connectOverCDP(endpoint, { noDefaults: true, timeout: 60_000 })
-      .catch(async (error) => {
-        // It took the connection and says nothing: something that it started or waits for is among these.
-        const { stdout } = await run('ps', ['-eo', 'pid,ppid,etimes,stat,wchan:20,args']);
-        child.kill('SIGKILL');
-        throw new Error(`the program does not answer: ${error}\n${said}\n${stdout.replace(/^(.{200}).*$/gm, '$1')}`);
-      });
+    const remote = await look(endpoint).catch(async (error) => {
+      // Something that it started or waits for is among these.
+      const { stdout } = await run('ps', ['-eo', 'pid,ppid,etimes,stat,wchan:20,args']);
+      child.kill('SIGKILL');
+      throw new Error(`the program does not answer: ${error}\n${said}\n${stdout.replace(/^(.{200}).*$/gm, '$1')}`);
+    });
     const context = remote.contexts()[0]!;
     watch(context);
     context.setDefaultTimeout(60_000);

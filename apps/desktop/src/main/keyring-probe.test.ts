@@ -23,9 +23,9 @@ for (const name of ['org.freedesktop.secrets', 'org.kde.kwalletd6']) {
     const keyring = createClient({ busAddress: address });
     t.after(() => void keyring.connection.end());
     await keyring.requestName(name, 0);
-    assert.equal(await keyringWouldHold(address, 5000), false, 'it says that there is no such object');
+    assert.equal(await keyringWouldHold(address, { patienceMs: 5000 }), false, 'it says that there is no such object');
     keyring.connection.removeAllListeners('message');
-    assert.equal(await keyringWouldHold(address, 100), true);
+    assert.equal(await keyringWouldHold(address, { patienceMs: 100 }), true);
   });
 }
 
@@ -34,11 +34,11 @@ test('a bus that takes every call and answers none does not hold the program up'
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const bus = createServer((socket) => socket.resume()).listen(join(folder, 'bus'));
   t.after(() => void bus.close());
-  assert.equal(await keyringWouldHold(`unix:path=${join(folder, 'bus')}`, 100), true);
+  assert.equal(await keyringWouldHold(`unix:path=${join(folder, 'bus')}`, { patienceMs: 100 }), true);
 });
 
 test('where there is no keyring, no bus, or none that answers, none is silent', async (t) => {
-  assert.equal(await keyringWouldHold(await startBus(t), 5000), false);
+  assert.equal(await keyringWouldHold(await startBus(t), { patienceMs: 5000 }), false);
   for (const address of [
     undefined,
     '',
@@ -48,7 +48,7 @@ test('where there is no keyring, no bus, or none that answers, none is silent', 
     'unix:',
     'nonsense',
   ]) {
-    assert.equal(await keyringWouldHold(address, 5000), false);
+    assert.equal(await keyringWouldHold(address, { patienceMs: 5000 }), false);
   }
 });
 
@@ -74,6 +74,6 @@ for (const [name, options, expected] of [
       });
     }
     await keyring.requestName('org.freedesktop.secrets', 0);
-    assert.equal(await keyringWouldHold(address, 5000), expected);
+    assert.equal(await keyringWouldHold(address, { patienceMs: 5000 }), expected);
   });
 }

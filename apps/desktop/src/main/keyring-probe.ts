@@ -15,17 +15,16 @@ const BUS = {
 
 type Bus = ReturnType<typeof createClient>;
 
-/** Chromium has the bus start it where none runs. */
-async function isThere(bus: Bus, name: string): Promise<boolean> {
+async function isThere(bus: Bus, name: string, isStarted: boolean): Promise<boolean> {
   const runs = await bus.invoke<boolean>({ ...BUS, member: 'NameHasOwner', signature: 's', body: [name] });
-  if (runs) return true;
+  if (runs || !isStarted) return runs;
   const names = await bus.invoke<string[]>({ ...BUS, member: 'ListActivatableNames' });
   return names.includes(name);
 }
 
 /** Would it ask the person for a password: for the one of a keyring that is locked, or a new one where there is no keyring? */
-async function secretsWouldAsk(bus: Bus): Promise<boolean> {
-  if (!(await isThere(bus, SECRETS))) return false;
+async function secretsWouldAsk(bus: Bus, isStarted: boolean): Promise<boolean> {
+  if (!(await isThere(bus, SECRETS, isStarted))) return false;
   const keyring = await bus.invoke<string>({
     destination: SECRETS,
     path: '/org/freedesktop/secrets',
@@ -55,8 +54,7 @@ async function kwalletHears(bus: Bus, name: string): Promise<false> {
     interface: 'org.kde.KWallet',
     member: 'isEnabled',
   };
-  const body = [question.destination];
-  if (await bus.invoke<boolean>({ ...BUS, member: 'NameHasOwner', signature: 's', body })) await bus.invoke(question);
+  if (await isThere(bus, question.destination, false)) await bus.invoke(question);
   return false;
 }
 
@@ -74,15 +72,19 @@ function open(busAddress: string) {
  * person for a password. One that is not there, or refuses, holds nobody up.
  *
  * @param address of the session bus; undefined when the desktop has none
+ * @param options.isStarted one that the bus can start counts too: who asks has it started
  */
-export async function keyringWouldHold(address: string | undefined, patienceMs = PROBE_MS): Promise<boolean> {
+export async function keyringWouldHold(
+  address: string | undefined,
+  { patienceMs = PROBE_MS, isStarted = false } = {},
+): Promise<boolean> {
   const bus = address ? open(address) : null;
   if (!bus) return false;
   const lost = new Promise<false>((resolve) => {
     bus.connection.on('error', () => resolve(false));
     bus.connection.on('close', () => resolve(false));
   });
-  const answers = [secretsWouldAsk(bus), ...KWALLETS.map((name) => kwalletHears(bus, name))];
+  const answers = [secretsWouldAsk(bus, isStarted), ...KWALLETS.map((name) => kwalletHears(bus, name))];
   const holds = (answer: Promise<boolean>) =>
     inTime(answer, patienceMs).catch((error: unknown) => error instanceof NotInTime);
   try {

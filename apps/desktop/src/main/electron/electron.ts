@@ -104,8 +104,11 @@ export function createElectron(options: { preloads: string }) {
      * for it without a limit of ours.
      */
     async beforeReady() {
-      if (process.platform === 'linux' && (await keyringWouldHold(process.env.DBUS_SESSION_BUS_ADDRESS)))
-        giveUpKeyring();
+      if (process.platform !== 'linux') return;
+      const { DBUS_SESSION_BUS_ADDRESS: address, XDG_CURRENT_DESKTOP, DESKTOP_SESSION } = process.env;
+      // On a desktop that it does not know by its name Chromium asks none.
+      const isStarted = !!(app.commandLine.getSwitchValue('password-store') || XDG_CURRENT_DESKTOP || DESKTOP_SESSION);
+      if (await keyringWouldHold(address, { isStarted })) giveUpKeyring();
     },
     async ready() {
       await app.whenReady();
