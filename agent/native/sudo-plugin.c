@@ -186,7 +186,9 @@ static int audit_accept(const char *plugin_name, unsigned int plugin_type,
         return 0;
     }
     command->stage = STARTED;
-    report(command, "started", SUDO_PLUGIN_NO_STATUS, 0, NULL);
+    /* What a command starts by itself sudo lets go on, and sees neither its start nor its end. */
+    if (!inner)
+        report(command, "started", SUDO_PLUGIN_NO_STATUS, 0, NULL);
     return 1;
 }
 

@@ -164,7 +164,7 @@ describe('the plugin of sudo: the way to a yes', () => {
     const { dir, seen, modes } = await agent({ check: (caller, n) => void grant(caller, token(`request-${n}`)) });
     const end = await startSudo(dir, ['--inner', 'id']).ended;
     assert.deepEqual(lines(end.text), [...GRANTED, 'approval open 1', 'check 1 -', 'accept 1 -']);
-    await until('the last report', () => modes().length === 6);
+    await until('the last report', () => modes().length >= 5);
     const checks = seen.filter(({ mode }) => mode === 'sudo-check').map(({ question }) => question());
     assert.deepEqual(
       checks.map(({ hello }) => hello.get('intercepted')),
@@ -174,7 +174,8 @@ describe('the plugin of sudo: the way to a yes', () => {
     const reports = seen.filter(({ mode }) => mode === 'sudo-report').map(({ question }) => question());
     assert.deepEqual(
       reports.map(({ hello, parts }) => `${hello.get('event')} ${parts.get('k')}`),
-      ['started request-1', 'started request-2', 'ended request-1'],
+      ['started request-1', 'ended request-1'],
+      'sudo sees neither start nor end of what it only lets go on',
     );
   });
 
@@ -203,7 +204,7 @@ describe('the plugin of sudo: the way to a yes', () => {
         },
       });
       await startSudo(dir, ['--inner', 'id']).ended;
-      await until('the last report', () => modes().length === 6);
+      await until('the last report', () => modes().length >= 5);
       const ended = seen.at(-1)!.question();
       assert.equal(ended.hello.get('event'), 'ended');
       assert.ok(Number(ended.hello.get('ms')) >= Math.floor(between) - 50, `${ended.hello.get('ms')} of ${between} ms`);
@@ -457,7 +458,7 @@ describe('the plugin of sudo: an agent that goes away', () => {
     assert.equal(checks.length, 2);
     assert.equal(checks[0]!.parts.has('k'), false);
     assert.equal(checks[1]!.parts.get('k')!.toString(), `${'x'.repeat(8000)}tail`);
-    await until('the reports', () => modes().length === 5);
+    await until('the reports', () => modes().length >= 5);
     assert.equal(seen.at(-1)!.question().parts.get('k')!.toString(), 'again');
   });
 
