@@ -81,7 +81,7 @@ export const de: Words = {
     address: 'Adresse des Servers',
     unreadable: (file: string) => [
       'Ihre Liste der Server ließ sich nicht lesen.',
-      `${file} ist beschädigt, oder andere dürfen hineinschreiben. Reparieren Sie die Datei und starten Sie identree neu, oder fügen Sie Ihre Server wieder hinzu: Sie bleibt dann als ${file}.unreadable erhalten.`,
+      `${file} ist beschädigt, oder andere dürfen hineinschreiben. Reparieren Sie die Datei und starten Sie identree neu, oder fügen Sie Ihre Server wieder hinzu: Sie bleibt dann mit .unreadable hinter ihrem Namen erhalten.`,
     ],
     continue: 'Weiter',
     back: 'Zurück',

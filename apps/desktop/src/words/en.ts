@@ -84,7 +84,7 @@ export const en = {
     address: 'Server address',
     unreadable: (file: string) => [
       'Your list of servers could not be read.',
-      `${file} is damaged, or others than you may write to it. Mend it and start identree again, or add your servers anew: it is kept as ${file}.unreadable then.`,
+      `${file} is damaged, or others than you may write to it. Mend it and start identree again, or add your servers anew: it is kept then, with .unreadable after its name.`,
     ],
     continue: 'Continue',
     back: 'Back',
