@@ -163,12 +163,12 @@ describe('a command that runs by an offline grant', { timeout: 120_000, concurre
   });
 
   it('what a server would not take, because it is too much, is asked about: nobody chooses not to be heard of', async () => {
-    const folder = await createTestGate();
+    await using folder = await createTestGate();
     const quotes = '"'.repeat(4);
     const program = join(folder.dir, '"'.repeat(250));
     await writeFile(program, 'one', { mode: 0o755 });
     await using w = await gateWithGrants(100, program, {
-      userInfo: ['user=alice', 'uid=1000', `cwd=/${'"'.repeat(4094)}`],
+      commandInfo: [`command=${program}`, `cwd=${`/${'"'.repeat(250)}`.repeat(16)}`, 'runas_uid=0', 'runas_user=root'],
       argv: Array.from({ length: 1024 }, () => quotes),
       environment: [...SUDO_ID.environment, ...Array.from({ length: 1020 }, () => `${quotes}=`)],
     });
@@ -178,7 +178,6 @@ describe('a command that runs by an offline grant', { timeout: 120_000, concurre
     }
     assert.equal(w.gate.host.grants.any(), true, 'it is not for want of a grant');
     assert.deepEqual(await w.gate.host.grantJournal.entries(), []);
-    await folder[Symbol.asyncDispose]();
   });
 
   it('what became of it is not told of an earlier request that the plugin still had a token of', async () => {
