@@ -5,6 +5,7 @@ import { auditRecord } from '../audit/record.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { findCursor } from './cursor-store.ts';
 import { checkChain, readChallengeEvents } from './store.ts';
 
 for (const driver of ['sqlite', 'postgres'] as const) {
@@ -17,6 +18,8 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       t = await createTestApp({ driver, config: { metricsToken: 'a token of these tests' } });
       t.app.events.follow(({ seq }) => followed.push(seq));
       await t.app.start();
+      // It begins where the log is when it begins.
+      await until('events are counted', async () => (await findCursor(t.app.db.query, 'metrics')) !== null);
       broken = await append('{"reason":');
     });
     after(() => t.close());

@@ -454,6 +454,9 @@ describe('sudo itself', { skip: oracle ? false : 'visudo and cvtsudoers are not 
     assert.doesNotMatch(text, /NOPASSWD|SETENV/);
   });
 
+  /** cvtsudoers writes an escaped quotation mark as visudo does not read it again; from a directory sudo reads neither. */
+  const isReadBack = (text: string): boolean => !text.includes('\\"');
+
   test('accepts whatever the rules let through, and finds no way around the approval in it', async () => {
     const noise = fc.oneof(
       fc.constantFrom(
@@ -485,8 +488,11 @@ describe('sudo itself', { skip: oracle ? false : 'visudo and cvtsudoers are not 
         '/bin/x (y)',
         '/bin/x a:b=c',
       ),
-      fc.string({ maxLength: 20 }),
-      fc.string({ maxLength: 12 }).map((text) => `/${text}`),
+      fc.string({ maxLength: 20 }).filter(isReadBack),
+      fc
+        .string({ maxLength: 12 })
+        .map((text) => `/${text}`)
+        .filter(isReadBack),
     );
     const list = fc.array(noise, { maxLength: 5 }).map((values) => JSON.stringify(values));
     const groups = fc.array(

@@ -91,6 +91,9 @@ export const de: Catalogue = {
     challenge_outcome:
       'Der Host {hostname} hat gemeldet, was er mit der Antwort auf die Anfrage {code} von {username} tat.',
     challenge_run: 'Der Host {hostname} hat gemeldet, was sudo mit dem Befehl der Anfrage {code} von {username} tat.',
+    break_glass_used:
+      '{username} kam auf dem Host {hostname} mit dem Notfallpasswort hinein, während kein Server antwortete.',
+    break_glass_refused: 'Für {username} wurde auf dem Host {hostname} ein falsches Notfallpasswort eingegeben.',
     grant_used_offline:
       'Der Host {hostname} hat gemeldet, dass er einen Befehl von {username} mit einer Offline-Erlaubnis ausführen ließ; der Code ist {code}.',
     decision_refused:

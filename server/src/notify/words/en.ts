@@ -90,6 +90,9 @@ export const en: Catalogue = {
     challenge_shown: '{actor} was shown the request {code} of {username} on {hostname}.',
     challenge_outcome: 'The host {hostname} told what it did with the answer to the request {code} of {username}.',
     challenge_run: 'The host {hostname} told what sudo did with the command of the request {code} of {username}.',
+    break_glass_used:
+      '{username} got in on the host {hostname} with its break-glass password while no server answered.',
+    break_glass_refused: 'A wrong break-glass password was typed for {username} on the host {hostname}.',
     grant_used_offline:
       'The host {hostname} told that it let a command of {username} run by an offline grant; the code is {code}.',
     decision_refused:
