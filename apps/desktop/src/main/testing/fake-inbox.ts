@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Seen } from './fake-server.ts';
 
+/** How often a server says that it is there, milliseconds. */
+const BEAT_MS = 15_000;
+
 /** Requests that wait on a server, and the stream of its events, as the shell's connection meets them. For tests. */
 export function createFakeInbox() {
   const streams = new Set<ServerResponse>();
@@ -29,7 +32,12 @@ export function createFakeInbox() {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write(': connected\nid: 0\n\n');
       streams.add(response);
-      response.once('close', () => streams.delete(response));
+      // As a server does: who hears nothing for long takes the connection for dead.
+      const beat = setInterval(() => response.write(': \n\n'), BEAT_MS);
+      response.once('close', () => {
+        clearInterval(beat);
+        streams.delete(response);
+      });
       return;
     }
     if (method === 'POST' && url === '/trpc/challenges.deny') {
