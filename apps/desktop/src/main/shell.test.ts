@@ -10,17 +10,13 @@ import { setUpShell } from './testing/set-up-shell.ts';
 import { until } from './testing/until.ts';
 
 const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
+/** What is asked of somebody who has no server yet. */
+const FIRST_STEP = { step: 'server', origin: null, problem: null, canGoBack: false, unreadable: null };
 
 test('first run: address, browser, console; the profile is kept', async (t) => {
   const { server, folder, opened, start } = await setUpShell(t);
   const desk = await start();
-  assert.deepEqual(await desk.state(), {
-    step: 'server',
-    origin: null,
-    problem: null,
-    canGoBack: false,
-    unreadable: null,
-  });
+  assert.deepEqual(await desk.state(), FIRST_STEP);
   await desk.send(CHANNELS.saveServer, 'http://identree.example.com');
   const refused = {
     step: 'server',
@@ -459,13 +455,7 @@ test('the last server that is removed is not offered again', async (t) => {
   await desk.signIn();
   await desk.shell.act({ do: 'edit-server' });
   await desk.send(CHANNELS.removeProfile);
-  assert.deepEqual(await desk.state(), {
-    step: 'server',
-    origin: null,
-    problem: null,
-    canGoBack: false,
-    unreadable: null,
-  });
+  assert.deepEqual(await desk.state(), FIRST_STEP);
 });
 
 test('a keychain that is slow holds up no window: the person is asked to sign in, and no more once it has answered', async (t) => {

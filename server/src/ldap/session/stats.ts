@@ -26,7 +26,6 @@ const CUT_OFF = [
 const REFUSED = [
   'protocolError',
   'authMethodNotSupported',
-  'adminLimitExceeded',
   'unavailableCriticalExtension',
   'confidentialityRequired',
   'inappropriateAuthentication',
@@ -34,7 +33,6 @@ const REFUSED = [
   'invalidDnSyntax',
   'insufficientAccessRights',
   'busy',
-  'unavailable',
   'unwillingToPerform',
 ] as const satisfies (keyof typeof RESULT)[];
 
