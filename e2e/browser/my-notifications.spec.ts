@@ -2,11 +2,13 @@ import type { Page } from '@playwright/test';
 import { httpReceiver } from '../../server/src/audit/testing/http-receiver.ts';
 import { subscriber } from '../../server/src/notify/testing/channel-kit.ts';
 import { decryptPush } from '../../server/src/notify/testing/push-decryption.ts';
+import { WHOLE_CHROMIUM } from '../harness/chromium-program.ts';
 import { inspect } from './inspect.ts';
+import { launchOptions } from './launch-options.ts';
 import { test as base, expect, type Person } from './world.ts';
 
-// Channels may lead to receivers of this machine.
-base.use({ town: 'notified' });
+// Channels may lead to receivers of this machine. The shell of Chromium has no notifications.
+base.use({ town: 'notified', launchOptions: launchOptions(WHOLE_CHROMIUM) });
 
 /** Stands in for somebody's phone, chat or push service. */
 const test = base.extend<{ receiver: (status?: () => number) => ReturnType<typeof httpReceiver> }>({

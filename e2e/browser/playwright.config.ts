@@ -1,4 +1,6 @@
 import { defineConfig } from '@playwright/test';
+import { CHROMIUM } from '../harness/chromium-program.ts';
+import { launchOptions } from './launch-options.ts';
 
 /** The real server, the real identity provider, Debian's Chromium. Passkeys come from a virtual authenticator. */
 export default defineConfig({
@@ -18,17 +20,6 @@ export default defineConfig({
     headless: true,
     locale: 'en-GB',
     timezoneId: 'UTC',
-    launchOptions: {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    },
+    launchOptions: launchOptions(CHROMIUM),
   },
 });

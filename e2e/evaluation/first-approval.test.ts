@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
 import { openTab, whyNoChromium } from '../harness/chromium.ts';
+import { CHROMIUM } from '../harness/chromium-program.ts';
 import { type Evaluation, rehearse, startEvaluation } from './evaluation.ts';
 
 const skip = whyNoChromium() ?? false;
@@ -24,7 +25,7 @@ describe('npm start, npm run try, and a person with a browser', { skip }, () => 
   let context: BrowserContext;
   let evaluation: Evaluation | undefined;
   before(async () => {
-    browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' });
+    browser = await chromium.launch({ executablePath: CHROMIUM });
     context = await browser.newContext({ viewport: { width: 360, height: 740 } });
   });
   after(async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { whyNoChromium } from '../harness/chromium.ts';
+import { CHROMIUM } from '../harness/chromium-program.ts';
 import { until } from '../harness/run.ts';
 import { type Evaluation, startEvaluation } from './evaluation.ts';
 
@@ -16,7 +17,7 @@ describe('the sign-in of the evaluation', { skip }, () => {
   let browser: Browser;
   let evaluation: Evaluation;
   before(async () => {
-    browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' });
+    browser = await chromium.launch({ executablePath: CHROMIUM });
     evaluation = await startEvaluation();
     mkdirSync(pictures, { recursive: true });
   });

@@ -4,15 +4,15 @@ import { writeFile } from 'node:fs/promises';
 import { connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
+import { WHOLE_CHROMIUM } from './chromium-program.ts';
 import type { Lab } from './lab.ts';
 import { SERVER_NAME } from './lab.ts';
 
 const LOOPBACK = '127.0.0.1';
-const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** Why no browser can run here; null when one can. */
 export const whyNoChromium = (): string | null =>
-  existsSync(EXECUTABLE) ? null : 'needs Chromium (Debian package chromium)';
+  existsSync(WHOLE_CHROMIUM) ? null : 'needs Chromium (Debian package chromium)';
 
 /** SHA-256 of a certificate's public key, as Chromium's --ignore-certificate-errors-spki-list wants it. */
 export function spkiHash(pem: string): string {
@@ -32,7 +32,8 @@ async function lead(lab: Lab, port: number): Promise<Server> {
 }
 
 /**
- * A real browser for which the server's name leads to the lab and exactly the lab's certificate counts as good. It is in
+ * A whole browser for which the server's name leads to the lab and exactly the lab's certificate counts as good: for the
+ * shell of one, no page is secure then. It is in
  * the network in front of the lab: Chromium gives up what it is loading when a network of its machine comes or goes, and
  * hosts of other labs bring theirs.
  *
@@ -40,7 +41,7 @@ async function lead(lab: Lab, port: number): Promise<Server> {
  */
 export async function openChromium(lab: Lab, ports: readonly number[]): Promise<Browser> {
   const program = join(lab.dir, 'chromium');
-  const command = await lab.enterFront([EXECUTABLE]);
+  const command = await lab.enterFront([WHOLE_CHROMIUM]);
   await writeFile(program, `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`, { mode: 0o755 });
   const led = await Promise.all(ports.map((port) => lead(lab, port)));
   const browser = await chromium.launch({

@@ -14,6 +14,7 @@ import { freePort } from '../../server/src/testing/free-port.ts';
 import type { Me } from '../../server/src/testing/test-browser.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { whyNoChromium } from '../harness/chromium.ts';
+import { CHROMIUM } from '../harness/chromium-program.ts';
 import { type Keycloak, type Realm, skip as skipKeycloak, startKeycloak } from '../harness/keycloak.ts';
 import { until } from '../harness/run.ts';
 
@@ -63,7 +64,7 @@ describe('signing in with a real Keycloak, in a real browser', () => {
     const log = createLogger('info', { write: (line) => void logged.push(JSON.parse(line)) });
     app = await createApp(config, { log });
     await app.listen();
-    browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' });
+    browser = await chromium.launch({ executablePath: CHROMIUM });
   });
   after(async () => {
     await browser?.close();

@@ -30,6 +30,11 @@ export const NOTIFICATION_DAEMON = '/usr/lib/notification-daemon/notification-da
 
 const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts', 'interop'] },
+  {
+    needs: 'chromium-headless-shell',
+    package: 'chromium-headless-shell',
+    stages: ['browser', 'evaluation', 'interop'],
+  },
   { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
   { needs: 'dbus-run-session', package: 'dbus', stages: ['desktop'] },
   { needs: '/usr/bin/gnome-keyring-daemon', package: 'gnome-keyring', stages: ['desktop'] },

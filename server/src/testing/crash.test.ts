@@ -12,7 +12,7 @@ import { kysely } from '../db/query.ts';
 import { checkChain } from '../events/store.ts';
 import { testConfig } from './test-config.ts';
 
-const ROUNDS = process.env.IDENTREE_LONG === '1' ? 1000 : 20;
+const ROUNDS = process.env.IDENTREE_LONG === '1' ? 1000 : 10;
 
 /** Every decision that is in the table is in the log, every one in the log is in the table, and the chain has no gap. */
 async function check(dsn: string): Promise<{ approved: number; cancelled: number }> {

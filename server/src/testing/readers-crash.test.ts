@@ -17,7 +17,7 @@ import { systemClock } from '../platform/clock.ts';
 import type { Note, ReaderChild } from './reader-child.ts';
 
 const LONG = process.env.IDENTREE_LONG === '1';
-const ROUNDS = LONG ? 200 : 8;
+const ROUNDS = LONG ? 200 : 4;
 const BATCH = 200;
 
 /** Resolves once something holds; far later than it takes, what never comes is told. */

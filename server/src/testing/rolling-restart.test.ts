@@ -15,7 +15,7 @@ import { until } from './load.ts';
 import { createTestApp } from './test-app.ts';
 import { enrolTestHost } from './test-host.ts';
 
-const RESTARTS = process.env.IDENTREE_LONG === '1' ? 20 : 3;
+const RESTARTS = process.env.IDENTREE_LONG === '1' ? 20 : 2;
 const SERVERS = 3;
 
 test(`${RESTARTS} restarts of servers under load, one after the other: no request of a host fails`, {
