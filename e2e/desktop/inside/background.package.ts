@@ -195,8 +195,8 @@ describe('tray of the installed console', () => {
     const file = join(process.env.XDG_CONFIG_HOME!, 'autostart/org.identree.Console.desktop');
     const settings = () => JSON.parse(readFileSync(join(shell.dataFolder, 'settings.json'), 'utf8'));
     const keyboard = await openKeyboard(world.display.name);
-    const choose = (line: number) => chooseFromMenu(keyboard, page, line);
-    const [startAtLogin, hideCommands] = [5, 6];
+    const choose = (line: number) => chooseFromMenu(keyboard, page, { line });
+    const [startAtLogin, hideCommands] = [4, 5];
     await choose(startAtLogin);
     await until('the file', () => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
     assert.match(readFileSync(file, 'utf8'), /^Exec="\/opt\/identree-console\/identree-console" "--background"$/m);

@@ -467,7 +467,7 @@ describe('several servers', () => {
   const title = () => shell.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]!.getTitle());
 
   test('a second one is added, and what waits is told of both at once', async () => {
-    await choose('identree', /^Add server/);
+    await choose('Servers', /^Add server/);
     const setup = await shell.pageAt('setup');
     await setup.getByRole('heading', { name: 'Add a server' }).waitFor();
     await pictures(setup, 'add-server');
@@ -533,6 +533,36 @@ describe('several servers', () => {
     assert.match(lines[0]!, /^\*Production \(signed out\)/);
     assert.match(lines[1]!, /^localhost:\d+ \(1\)/);
     assert.ok(inbox.followers() > 0);
+  });
+
+  test('one is removed once a question of the desktop was answered, which Return answers with no', async () => {
+    await choose('identree', /^Name and colour/);
+    const setup = await shell.pageAt('setup');
+    const answer = (answers: 'usual' | 'first') =>
+      shell.app.evaluate(({ dialog }, how) => {
+        const asked = dialog as unknown as {
+          asked?: Electron.MessageBoxOptions;
+          showMessageBox: (options: Electron.MessageBoxOptions) => Promise<{ response: number }>;
+        };
+        asked.showMessageBox = async (options) => {
+          asked.asked = options;
+          return { response: how === 'usual' ? options.defaultId! : 0 };
+        };
+      }, answers);
+    const asked = () =>
+      until('the question', () =>
+        shell.app.evaluate(({ dialog }) => (dialog as { asked?: Electron.MessageBoxOptions }).asked ?? null),
+      );
+    const remove = setup.getByRole('button', { name: 'Remove this server…' });
+    await answer('usual');
+    await remove.click();
+    const { message, detail, buttons, defaultId, cancelId } = await asked();
+    assert.deepEqual([message, buttons, defaultId, cancelId], ['Remove Production?', ['Remove', 'Cancel'], 1, 1]);
+    assert.equal(detail?.split('\n')[0], new URL(world.server.url).host);
+    assert.match((await servers())[0]!, /^\*Production/);
+    await answer('first');
+    await remove.click();
+    await until('the other server', async () => /^\*localhost:/.test((await servers())[0]!));
   });
 });
 

@@ -6,6 +6,7 @@ import { until, within } from '../../harness/run.ts';
 const KEYS = {
   Return: 0xff0d,
   Escape: 0xff1b,
+  Up: 0xff52,
   Down: 0xff54,
   Control: 0xffe3,
   k: 0x6b,
@@ -143,16 +144,23 @@ export async function openKeyboard(display: string) {
   };
 }
 
-/** Chooses a line of the first menu, counted from 1, which stands in the upper left corner of the window of the page. */
+/** Where the menus of the window begin, from its left edge. */
+const MENUS = { identree: 25, servers: 95 } as const;
+
+/**
+ * Chooses a line of a menu, which stands along the upper edge of the window of the page.
+ *
+ * @param choice.line counted from 1, or from -1 backwards; what separates lines is none
+ */
 export async function chooseFromMenu(
   keyboard: Awaited<ReturnType<typeof openKeyboard>>,
   page: Page,
-  line: number,
+  { menu = 'identree', line }: { menu?: keyof typeof MENUS; line: number },
 ): Promise<void> {
   const [x, y] = (await page.evaluate('[screenX, screenY]')) as [number, number];
   const before = await keyboard.windows();
-  await keyboard.click(x + 25, y + 12);
+  await keyboard.click(x + MENUS[menu], y + 12);
   await until('the menu', async () => (await keyboard.windows()) > before);
-  for (let at = 0; at < line; at++) await keyboard.press('Down');
+  for (let at = 0; at < Math.abs(line); at++) await keyboard.press(line > 0 ? 'Down' : 'Up');
   await keyboard.press('Return');
 }

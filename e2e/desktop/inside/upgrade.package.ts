@@ -84,8 +84,8 @@ const turnTo = (begin: string) =>
       )
     );
   });
-/** Chooses a line of the window's first menu. That one is made anew too, and is closed by it when it stands open. */
-async function choose(at: number, isDone: () => boolean): Promise<void> {
+/** Chooses a line of a menu of the window. That one is made anew too, and is closed by it when it stands open. */
+async function choose(at: Parameters<typeof chooseFromMenu>[2], isDone: () => boolean): Promise<void> {
   for (let tries = 0; tries < 5; tries++) {
     const page = await consoleOf(shell, world.server.url);
     await page.getByRole('heading', { name: 'Inbox' }).waitFor();
@@ -93,7 +93,7 @@ async function choose(at: number, isDone: () => boolean): Promise<void> {
     if (await until('what was chosen', isDone, 5000).catch(() => false)) return;
     await keyboard.press('Escape');
   }
-  assert.fail(`line ${at} of the menu does nothing`);
+  assert.fail(`line ${at.line} of the menu does nothing`);
 }
 const isSetup = () => shell.windows().some((page) => page.url().startsWith('app://setup/'));
 const lineIs = (label: string) =>
@@ -140,7 +140,7 @@ describe('what a person has set up in the installed console', () => {
   test('a server by the file of its authority: nothing else vouches for it, at the next start neither', async () => {
     const file = '/tmp/authority.pem';
     writeFileSync(file, ownCertificate.ca);
-    await choose(1, isSetup);
+    await choose({ menu: 'servers', line: -1 }, isSetup);
     const page = await shell.pageAt('setup');
     await page.getByLabel('Server address').fill(own.origin);
     await page.getByRole('button', { name: 'Continue' }).click();
@@ -168,7 +168,7 @@ describe('what a person has set up in the installed console', () => {
 
   test('a name and a colour for a server, which are there at the next start', async () => {
     await turnTo(nameOf(world.server.url));
-    await choose(2, isSetup);
+    await choose({ line: 1 }, isSetup);
     const page = await shell.pageAt('setup');
     await page.getByLabel('Name').fill('Work in Berlin');
     await page.getByLabel('Violet').check({ force: true });
@@ -184,7 +184,7 @@ describe('what a person has set up in the installed console', () => {
   test('a list of servers that is damaged: it starts, says so, and loses nothing else', async () => {
     const settings = join(shell.dataFolder, 'settings.json');
     const hides = () => existsSync(settings) && readFileSync(settings, 'utf8').includes('"hideCommand":true');
-    await choose(6, hides);
+    await choose({ line: 5 }, hides);
     await shell.close();
     const at = (name: string) => readFileSync(join(shell.dataFolder, name), 'utf8');
     const file = join(shell.dataFolder, 'profile.json');
@@ -206,7 +206,7 @@ describe('what a person has set up in the installed console', () => {
     await lineIs('Work in Berlin');
     await lineIs(nameOf(own.origin));
     assert.deepEqual(shell.opened(), []);
-    await choose(6, () => !hides());
+    await choose({ line: 5 }, () => !hides());
   });
 });
 

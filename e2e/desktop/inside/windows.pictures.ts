@@ -143,11 +143,12 @@ for (const [language, theme] of [
       await page.getByRole('button', { name: words.setup.continue }).click();
       return page;
     }
-    /** Chooses a line of the application menu, after this call: the window that is asked goes away with it. */
-    const act = (menu: number, line: number) =>
+    /** Chooses what is called so in a menu, after this call: the window that is asked goes away with it. */
+    const act = (menu: string, line: string) =>
       shell.app.evaluate(
-        ({ Menu, BrowserWindow }, [at, index]) => {
-          const item = Menu.getApplicationMenu()!.items[at!]!.submenu!.items[index!]!;
+        ({ Menu, BrowserWindow }, [name, begin]) => {
+          const { items } = Menu.getApplicationMenu()!.items.find(({ label }) => label === name)!.submenu!;
+          const item = items.find(({ label }) => label.startsWith(begin!))!;
           setTimeout(() => item.click(undefined, BrowserWindow.getAllWindows()[0], undefined), 50);
         },
         [menu, line],
@@ -197,7 +198,7 @@ for (const [language, theme] of [
     });
 
     test('several servers', async () => {
-      await act(0, 0);
+      await act(words.menu.servers, words.menu.addServer);
       const page = await add(other.origin);
       const before = shell.opened().length;
       await page.getByRole('button', { name: words.setup.openBrowser }).click();
@@ -209,13 +210,13 @@ for (const [language, theme] of [
       await offers.getByRole('note').waitFor();
       await take(offers, '10-newer-version');
       other.inbox.ask('apt-get upgrade');
-      await act(0, 1);
+      await act('identree', words.menu.nameAndColour);
       const setup = await alone('setup');
       await setup.locator('#name').fill(language === 'de' ? 'Labor' : 'Laboratory');
       await take(setup, '11-name-and-colour');
       await setup.getByRole('button', { name: words.setup.save }).click();
       await until('its console', () => shell.app.windows().every((page) => page.url().startsWith('app://console/')));
-      await act(1, 0);
+      await act(words.menu.servers, new URL(world.server.url).host);
       await until('the first', async () => {
         const [page] = shell.app.windows();
         return (
@@ -309,33 +310,36 @@ for (const [language, theme] of [
           () => close(which),
         );
       }
-      await takeScreen(
-        '19-first-close',
-        async () => {
-          await shell.app.evaluate(
-            ({ dialog }, said) => {
-              const stop = new AbortController();
-              (globalThis as { stopDialog?: AbortController }).stopDialog = stop;
-              const [message, detail, yes, no] = said;
-              void dialog.showMessageBox({
-                type: 'question',
-                title: 'identree',
-                message: message!,
-                detail: detail!,
-                buttons: [yes!, no!],
-                defaultId: 0,
-                cancelId: 1,
-                noLink: true,
-                signal: stop.signal,
-              });
-            },
-            [words.close.question, words.close.detail, words.close.yes, words.close.no],
-          );
-        },
-        async () => {
-          await shell.app.evaluate(() => (globalThis as unknown as { stopDialog: AbortController }).stopDialog.abort());
-        },
-      );
+      const { close: closing, remove: removing } = words;
+      const host = 'identree.example.com';
+      for (const [name, asked, usual] of [
+        ['19-first-close', [closing.question, closing.detail, closing.yes, closing.no], 0],
+        ['22-remove-server', [removing.question('Berlin'), removing.detail(host), removing.yes, removing.no], 1],
+      ] as const) {
+        await takeScreen(
+          name,
+          () =>
+            shell.app.evaluate(
+              ({ dialog }, { said: [message, detail, yes, no], defaultId }) => {
+                const stop = new AbortController();
+                (globalThis as { stopDialog?: AbortController }).stopDialog = stop;
+                void dialog.showMessageBox({
+                  type: 'question',
+                  title: 'identree',
+                  message: message!,
+                  detail: detail!,
+                  buttons: [yes!, no!],
+                  defaultId,
+                  cancelId: 1,
+                  noLink: true,
+                  signal: stop.signal,
+                });
+              },
+              { said: [...asked], defaultId: usual },
+            ),
+          () => shell.app.evaluate(() => (globalThis as unknown as { stopDialog: AbortController }).stopDialog.abort()),
+        );
+      }
     });
 
     test('a list of servers that cannot be read', async () => {
@@ -349,7 +353,7 @@ for (const [language, theme] of [
     });
 
     test('signed out', async () => {
-      await act(0, 2);
+      await act('identree', words.menu.signOut);
       const page = await alone('setup');
       await page.getByText(words.setup.notices.signed_out).waitFor();
       await take(page, '20-signed-out');

@@ -61,7 +61,6 @@ export function menuModel(
   return {
     names: words.menu,
     app: [
-      { label: words.menu.addServer, action: { do: 'add-server' } },
       { label: words.menu.nameAndColour, action: { do: 'edit-server' }, disabled: !inUse },
       { label: words.menu.signOut, action: { do: 'sign-out' }, disabled: !inUse },
       'line',
@@ -75,11 +74,15 @@ export function menuModel(
     ],
     servers: {
       label: words.menu.servers,
-      entries: views.map((view, i) => ({
-        ...serverItem(words, view),
-        chosen: view.profile.origin === active,
-        shortcut: `CmdOrCtrl+${i + 1}`,
-      })),
+      entries: [
+        ...views.map((view, i) => ({
+          ...serverItem(words, view),
+          chosen: view.profile.origin === active,
+          shortcut: `CmdOrCtrl+${i + 1}`,
+        })),
+        ...(views.length > 0 ? ['line' as const] : []),
+        { label: words.menu.addServer, action: { do: 'add-server' } },
+      ],
     },
   };
 }

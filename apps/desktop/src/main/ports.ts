@@ -152,9 +152,18 @@ export interface NotificationsPort {
   onClosed(listener: (number: number) => void): void;
 }
 
+export interface Question {
+  question: string;
+  detail: string;
+  yes: string;
+  no: string;
+  /** What Return answers. */
+  usual: 'yes' | 'no';
+}
+
 export interface DialogsPort {
   /** @returns true for yes; closing the question is no. */
-  ask(text: { question: string; detail: string; yes: string; no: string }): Promise<boolean>;
+  ask(text: Question): Promise<boolean>;
   /** @returns the text of a small file that the person chose; null when they chose none, or one that cannot be read. */
   openFile(text: { title: string; kind: string; extensions: readonly string[] }): Promise<string | null>;
 }

@@ -91,7 +91,7 @@ export function createPresence(deps: {
       if (settings.background === null && signedIn) {
         asking = true;
         const { question, detail, yes, no } = words.close;
-        const stay = await ports.dialogs.ask({ question, detail, yes, no }).finally(() => {
+        const stay = await ports.dialogs.ask({ question, detail, yes, no, usual: 'yes' }).finally(() => {
           asking = false;
         });
         await settle({ background: stay });

@@ -27,3 +27,6 @@ export function parseServerOrigin(typed: string): { ok: true; origin: string } |
   if (url.hostname === '' || url.hostname.endsWith('.')) return { ok: false, problem: 'not_an_address' };
   return { ok: true, origin: url.origin };
 }
+
+/** The address as people read it: without the scheme that everybody expects. `http` and a port stay visible. */
+export const shownAddress = (origin: string): string => origin.replace(/^https:\/\//, '');

@@ -271,7 +271,9 @@ test('two servers: each signed in on its own, what waits is told of both, and th
   server.inbox.ask();
   second.inbox.ask();
   await until('the counts', () => desk.lines().join() === `${a} (2),*${b} (1)`);
-  const shortcuts = desk.menu.model!.servers.entries.map((entry) => entry !== 'line' && entry.shortcut);
+  const shortcuts = desk.menu.model!.servers.entries.flatMap((entry) =>
+    entry === 'line' ? [] : (entry.shortcut ?? []),
+  );
   assert.deepEqual(shortcuts, ['CmdOrCtrl+1', 'CmdOrCtrl+2']);
   desk.menu.choose({ do: 'show-server', origin: server.origin });
   await until('the other server', () => desk.current().spec.partition === partitionOf(server));
@@ -449,6 +451,70 @@ test('a person gives a server a name and a colour, and removes it with all that 
   assert.equal((await start()).lines().length, 1);
 });
 
+test('a server is removed once the person has said so: asked once, with its name and address, and Return keeps it', async (t) => {
+  for (const [language, question, yes] of [
+    ['en', 'Remove Work?', 'Remove'],
+    ['de', 'Work entfernen?', 'Entfernen'],
+  ] as const) {
+    const answers: ((isWanted: boolean) => void)[] = [];
+    const answer = () => new Promise<boolean>((resolve) => void answers.push(resolve));
+    const { server, start } = await setUpShell(t, { language, answer });
+    const desk = await start();
+    await desk.signIn();
+    await desk.shell.act({ do: 'edit-server' });
+    await desk.send(CHANNELS.saveProfile, { name: 'Work', colour: 'red' });
+    await desk.shell.act({ do: 'edit-server' });
+    const first = desk.send(CHANNELS.removeProfile);
+    await desk.send(CHANNELS.removeProfile);
+    const [asked, ...more] = desk.questions;
+    assert.deepEqual(more, []);
+    assert.deepEqual([asked?.question, asked?.yes, asked?.usual], [question, yes, 'no']);
+    assert.equal(asked?.detail.split('\n')[0], server.origin);
+    answers[0]!(false);
+    await first;
+    assert.equal((await desk.state()).step, 'profile');
+    assert.deepEqual(desk.lines(), ['*Work']);
+    assert.deepEqual(desk.forgotten, []);
+    assert.ok(!server.seen.some(({ url }) => url === '/trpc/sessions.signOut'));
+    const second = desk.send(CHANNELS.removeProfile);
+    answers[1]!(true);
+    await second;
+    assert.deepEqual([desk.lines(), desk.forgotten], [[], [partitionOf(server)]]);
+  }
+});
+
+test('what the window shows by the time that the person says so stays, and so does a server that they kept', async (t) => {
+  const answers: ((isWanted: boolean) => void)[] = [];
+  const answer = () => new Promise<boolean>((resolve) => void answers.push(resolve));
+  const { server, second, start } = await setUpShell(t, { answer });
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  await desk.shell.act({ do: 'edit-server' });
+  const removed = desk.send(CHANNELS.removeProfile);
+  await desk.shell.act({ do: 'show-server', origin: server.origin });
+  const shown = desk.current();
+  answers[0]!(true);
+  await removed;
+  assert.equal(desk.current(), shown);
+  assert.deepEqual(desk.lines(), [`*${new URL(server.origin).host}`]);
+});
+
+test('servers are added in the menu of servers', async (t) => {
+  const { start } = await setUpShell(t);
+  const desk = await start();
+  const where = () => {
+    const { app, servers } = desk.menu.model!;
+    return [app, servers.entries].map((menu) =>
+      menu.findIndex((entry) => entry !== 'line' && entry.action?.do === 'add-server'),
+    );
+  };
+  assert.deepEqual(where(), [-1, 0]);
+  await desk.signIn();
+  assert.deepEqual(where(), [-1, 2], 'after the servers and a line');
+});
+
 test('the last server that is removed is not offered again', async (t) => {
   const { start } = await setUpShell(t);
   const desk = await start();
@@ -540,7 +606,7 @@ test('the first close asks whether to stay; the answer is kept, and the window c
 });
 
 test('who says no ends it with the window, now and later', async (t) => {
-  const { start } = await setUpShell(t, { answer: false });
+  const { start } = await setUpShell(t, { answer: () => false });
   const desk = await start();
   await desk.signIn();
   desk.current().userCloses();

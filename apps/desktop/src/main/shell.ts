@@ -17,7 +17,7 @@ import { createPresence } from './presence.ts';
 import { type Profile, partitionOf, type StoredBounds, type StoredProfiles } from './profile.ts';
 import { createProfiles } from './profiles.ts';
 import { createReachNotice } from './reach-notice.ts';
-import { parseServerOrigin } from './server-origin.ts';
+import { parseServerOrigin, shownAddress } from './server-origin.ts';
 import { createServers } from './servers.ts';
 import { createSessions } from './sessions.ts';
 import type { Settings } from './settings.ts';
@@ -272,15 +272,29 @@ export function createShell(deps: {
     await goBack();
   }
 
+  let asksToRemove = false;
+
   async function removeProfile(): Promise<void> {
     const state = setup.state();
-    if (state.step !== 'profile') return;
-    const { origin } = state;
+    const profile = state.step === 'profile' ? profiles.get(state.origin) : null;
+    if (!profile || asksToRemove) return;
+    const { origin, name } = profile;
+    asksToRemove = true;
+    const { question, detail, yes, no } = words.remove;
+    const isWanted = await ports.dialogs
+      .ask({ question: question(name), detail: detail(shownAddress(origin)), yes, no, usual: 'no' })
+      .finally(() => {
+        asksToRemove = false;
+      });
+    if (!isWanted || !profiles.get(origin)) return;
     await sessions.forget(origin);
     await profiles.remove(origin).catch(() => tell(words.errors.notSaved));
     ports.protocol.forget(partitionOf({ origin }));
     window.forget(origin);
+    // The question stands beside the window, which may show something else by now, or be closed.
+    if (target && target.origin !== origin) return showOverview();
     target = null;
+    if (!window.kind()) return showOverview();
     const next = profiles.active();
     if (next) await showServer(next);
     else showServerStep();

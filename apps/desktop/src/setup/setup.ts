@@ -1,4 +1,5 @@
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
+import { shownAddress } from '../main/server-origin.ts';
 import type { CertificateFacts, KeychainProblem, SetupState } from '../setup-state.ts';
 import { languageOf, wordsFor } from '../words/words.ts';
 
@@ -39,8 +40,7 @@ const button = (className: string, label: string, onclick: () => void) =>
 /** A sentence around something that stands out. */
 const around = ([before = '', after = '']: readonly string[], node: Node) => text(before, node, after);
 
-/** The host without the scheme that everybody expects; `http` and a port stay visible. */
-const shown = (origin: string) => element('strong', {}, origin.replace(/^https:\/\//, ''));
+const shown = (origin: string) => element('strong', {}, shownAddress(origin));
 
 const banner = ([what = '', why = '']: readonly string[]) =>
   element('p', { className: 'banner', role: 'status' }, element('strong', {}, what), ' ', why);

@@ -56,6 +56,13 @@ export const de: Words = {
     yes: 'Weiterlaufen lassen',
     no: 'Beenden',
   },
+  remove: {
+    question: (name) => `${name} entfernen?`,
+    detail: (address) =>
+      `${address}\n\nSie werden dort abgemeldet, und was dieser Computer von dem Server aufbewahrt, wird vergessen. Auf dem Server ändert sich nichts.`,
+    yes: 'Entfernen',
+    no: 'Abbrechen',
+  },
   offline: {
     no_network: 'kein Netz',
     name_not_found: 'Name nicht gefunden',
@@ -143,7 +150,7 @@ export const de: Words = {
     name: 'Name',
     colour: 'Farbe',
     save: 'Speichern',
-    remove: 'Diesen Server entfernen',
+    remove: 'Diesen Server entfernen …',
     removeNote:
       'Beim Entfernen werden Sie dort abgemeldet, und der Name wird vergessen. Auf dem Server ändert sich nichts.',
     colours: {

@@ -57,6 +57,14 @@ export const en = {
     yes: 'Keep running',
     no: 'Quit',
   },
+  remove: {
+    question: (name: string) => `Remove ${name}?`,
+    /** @param address without `https://` */
+    detail: (address: string) =>
+      `${address}\n\nYou are signed out there, and what this computer keeps of the server is forgotten. Nothing changes on the server.`,
+    yes: 'Remove',
+    no: 'Cancel',
+  },
   /** Why a server is not reached, in a few words. */
   offline: {
     no_network: 'no network',
@@ -142,7 +150,7 @@ export const en = {
     name: 'Name',
     colour: 'Colour',
     save: 'Save',
-    remove: 'Remove this server',
+    remove: 'Remove this server…',
     removeNote: 'Removing it signs you out there and forgets its name. Nothing changes on the server.',
     colours: {
       blue: 'Blue',

@@ -86,14 +86,14 @@ export const electronNotifier: NotifierPort = {
 const MOST_OF_A_FILE = 64 * 1024;
 
 export const electronDialogs: DialogsPort = {
-  async ask({ question, detail, yes, no }) {
+  async ask({ question, detail, yes, no, usual }) {
     const answer = await dialog.showMessageBox({
       type: 'question',
       title: 'identree',
       message: question,
       detail,
       buttons: [yes, no],
-      defaultId: 0,
+      defaultId: usual === 'yes' ? 0 : 1,
       cancelId: 1,
       noLink: true,
     });

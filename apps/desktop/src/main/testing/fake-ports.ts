@@ -7,6 +7,7 @@ import type {
   IpcSender,
   NotificationText,
   OpenerPort,
+  Question,
   SecretsPort,
   ShellPorts,
   ShellWindow,
@@ -63,7 +64,8 @@ export function fakePorts(
     http?: HttpPort;
     certificates?: CertificatesPort;
     secrets?: SecretsPort;
-    answer?: boolean;
+    /** What the person says to a question; yes when not given. */
+    answer?: (question: Question) => boolean | Promise<boolean>;
     /** What is in the file that the person chooses. */
     file?: () => string | null;
   } = {},
@@ -90,7 +92,7 @@ export function fakePorts(
       for (const listener of notes.closed) listener(number);
     },
   };
-  const questions: string[] = [];
+  const questions: Question[] = [];
   let startsAtLogin = false;
   const autostart: AutostartPort = {
     isOn: async () => startsAtLogin,
@@ -171,9 +173,9 @@ export function fakePorts(
       onClosed: (listener) => void notes.closed.push(listener),
     },
     dialogs: {
-      async ask({ question }) {
+      async ask(question) {
         questions.push(question);
-        return options.answer ?? true;
+        return (await options.answer?.(question)) ?? true;
       },
       openFile: async () => options.file?.() ?? null,
     },

@@ -16,6 +16,7 @@ import { fakePorts, fakeSecrets } from './fake-ports.ts';
 import { startFakeServer } from './fake-server.ts';
 import { until } from './until.ts';
 
+type Answer = NonNullable<NonNullable<Parameters<typeof fakePorts>[0]>['answer']>;
 type SignInLink = Extract<ExternalLink, { kind: 'sign-in' }>;
 const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') };
 
@@ -25,7 +26,7 @@ const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') }
  */
 export async function setUpShell(
   t: TestContext,
-  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: boolean; patienceMs?: number } = {},
+  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: Answer; patienceMs?: number } = {},
 ) {
   const sites = await Promise.all(
     [0, 1].map(async () => {
@@ -88,7 +89,7 @@ export async function setUpShell(
       /** The lines of the servers in the menu. */
       lines: () =>
         desk.menu.model!.servers.entries.flatMap((entry) =>
-          entry === 'line' ? [] : [`${entry.chosen ? '*' : ''}${entry.label}`],
+          entry === 'line' || entry.action?.do !== 'show-server' ? [] : [`${entry.chosen ? '*' : ''}${entry.label}`],
         ),
     };
   }
