@@ -58,7 +58,16 @@ export type AuthorityNotice = 'not_a_certificate' | 'not_its_authority';
 /** There is none, or one that is locked or does not work. */
 export type KeychainProblem = 'missing' | 'refuses';
 
-export type ServerProblem = 'empty' | 'not_an_address' | 'not_https' | 'user_in_address' | 'too_many';
+/** Why no server is added: what was typed, or what answers there. `status` is of the HTTP error that it answers with. */
+export type ServerProblem =
+  | 'empty'
+  | 'not_an_address'
+  | 'not_https'
+  | 'user_in_address'
+  | 'too_many'
+  | 'another_site'
+  | 'no_tls'
+  | { status: number };
 
 export type SignInNotice =
   | 'session_ended'

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import type { OfflineKind } from '../../../apps/desktop/src/main/reach.ts';
+import { NOBODY } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
 import { NOTIFICATION_DAEMON } from '../../../scripts/testing/setup.ts';
 import { must, until } from '../../harness/run.ts';
@@ -33,9 +35,11 @@ after(() => {
   for (const close of closing) close();
 });
 
-/** A server over TLS that answers nothing of use. @returns its origin */
+/** A server over TLS that knows nobody. @returns its origin */
 async function tlsServer(cert: string, key: string): Promise<string> {
-  const server = createServer({ cert, key }, (_request, response) => response.writeHead(401).end('{}'));
+  const server = createServer({ cert, key }, (_request, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(NOBODY),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => {
     server.closeAllConnections();
@@ -73,6 +77,7 @@ for (const [language, theme] of [
     let other: StandIn;
     let unknown: string;
     let misnamed: string;
+    let elsewhere: string;
     let authority: Awaited<ReturnType<typeof makeCertificates>>;
     let vouched: string;
     let daemon: ReturnType<typeof spawn> | null = null;
@@ -86,6 +91,12 @@ for (const [language, theme] of [
       other = await startStandIn({ newest: '99.0.0' });
       unknown = await tlsServer(...(await ownCertificate('localhost')));
       misnamed = await tlsServer(...(await ownCertificate('identree.example.net')));
+      const site = createPlainServer((_request, response) =>
+        response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Hello'),
+      );
+      await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
+      closing.push(() => site.close());
+      elsewhere = `localhost:${(site.address() as AddressInfo).port}`;
       authority = await makeCertificates(join(dir, language), { isTrusted: false });
       vouched = await tlsServer(authority.cert, authority.key);
       const env = { GTK_THEME: theme === 'dark' ? 'Adwaita:dark' : 'Adwaita' };
@@ -162,6 +173,10 @@ for (const [language, theme] of [
       await page.getByRole('button', { name: words.setup.continue }).click();
       await page.getByText(words.setup.problems.not_https).waitFor();
       await take(page, '02-address-problem');
+      await page.getByLabel(words.setup.address).fill(elsewhere);
+      await page.getByRole('button', { name: words.setup.continue }).click();
+      await page.getByText(words.setup.problems.another_site).waitFor();
+      await take(page, '23-another-site');
       await add(unknown);
       await page.getByRole('button', { name: words.setup.certificate.trust }).waitFor();
       await take(page, '03-certificate');

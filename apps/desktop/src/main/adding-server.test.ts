@@ -15,6 +15,7 @@ import { settingsFile } from './settings.ts';
 import { createShell } from './shell.ts';
 import { selfSigned, startTlsServer, type TestCertificate, testAuthority } from './testing/certificates.ts';
 import { fakePorts, fakeSecrets } from './testing/fake-ports.ts';
+import { NOBODY } from './testing/fake-server.ts';
 import { until } from './testing/until.ts';
 
 type Step<S extends SetupState['step']> = Extract<SetupState, { step: S }>;
@@ -27,6 +28,8 @@ async function setUp(
     isTrusted?: boolean;
     /** As Chromium calls what is wrong with the certificate. */
     refusal?: string;
+    /** What answers at the address where the system trusts it; an identree when not given. */
+    site?: () => Response;
     answer?: (path: string) => string | Promise<string>;
     /** The keychain is asked to keep something, and does so when this is done. */
     keychain?: () => Promise<void>;
@@ -46,7 +49,7 @@ async function setUp(
     fetch(url) {
       asked.push(new URL(url).pathname);
       return options.isTrusted
-        ? Promise.resolve(new Response('{}'))
+        ? Promise.resolve(options.site?.() ?? new Response(NOBODY))
         : Promise.reject(new Error(`net::${options.refusal ?? 'ERR_CERT_AUTHORITY_INVALID'}`));
     },
   };
@@ -126,6 +129,7 @@ test('a server that nobody vouches for is shown with its certificate, and gets n
   const next = await state('sign-in');
   assert.deepEqual([next.isPinned, next.keychain], [true, null]);
   assert.deepEqual(next.certificate, shown.certificate);
+  assert.deepEqual(server.seen, ['GET /trpc/me.get'], 'without a word of who asks');
   await send(CHANNELS.startSignIn);
   await until('the browser', () => opened.length === 1);
 });
@@ -213,7 +217,7 @@ test('a sign-in that was left while the server answered is taken back at that se
   const { add, state, send, server, asked } = await setUp(t, await selfSigned(), {
     agrees: true,
     async answer(path) {
-      if (path !== '/api/desktop/token') return '{}';
+      if (path !== '/api/desktop/token') return NOBODY;
       await given.promise;
       return given.text;
     },
@@ -227,9 +231,9 @@ test('a sign-in that was left while the server answered is taken back at that se
   await state('server');
   given.resolve();
   const signOut = '/trpc/sessions.signOut';
-  await until('the end of the session', () => asked.includes(signOut) || server.seen.length > 1);
-  assert.deepEqual(asked, ['/healthz']);
-  assert.equal(server.seen[1], `POST ${signOut} Bearer ${given.credential}`);
+  await until('the end of the session', () => asked.includes(signOut) || server.seen.length > 2);
+  assert.deepEqual(asked, ['/trpc/me.get']);
+  assert.equal(server.seen[2], `POST ${signOut} Bearer ${given.credential}`);
 });
 
 test('a server that the person leaves while the keychain opens is followed by what was agreed to alone', async (t) => {
@@ -241,7 +245,7 @@ test('a server that the person leaves while the keychain opens is followed by wh
       isAsked = true;
       return keychain.promise;
     },
-    answer: (path) => (path === '/api/desktop/token' ? keychain.text : '{}'),
+    answer: (path) => (path === '/api/desktop/token' ? keychain.text : NOBODY),
   });
   await add();
   const shown = await state('certificate');
@@ -252,7 +256,7 @@ test('a server that the person leaves while the keychain opens is followed by wh
   keychain.resolve();
   const events = '/api/events';
   await until('the events', () => asked.includes(events) || server.seen.some((line) => line.includes(events)));
-  assert.deepEqual(asked, ['/healthz']);
+  assert.deepEqual(asked, ['/trpc/me.get']);
   await state('server');
 });
 
@@ -260,7 +264,7 @@ test('a server that does not answer is said at once, also one on this computer',
   const { send, state, asked } = await setUp(t, await selfSigned(), { refusal: 'ERR_CONNECTION_REFUSED' });
   await send(CHANNELS.saveServer, 'http://localhost:1');
   const shown = await state('sign-in');
-  assert.deepEqual([shown.notice, shown.certificate, asked], ['server_unreachable', null, ['/healthz']]);
+  assert.deepEqual([shown.notice, shown.certificate, asked], ['server_unreachable', null, ['/trpc/me.get']]);
 });
 
 test('an agreement does not overrule what the system knows of a certificate that it would trust', async (t) => {
@@ -271,4 +275,77 @@ test('an agreement does not overrule what the system knows of a certificate that
   await send(CHANNELS.trustCertificate, shown.certificate!.fingerprint);
   assert.equal((await state('sign-in')).isPinned, false);
   assert.deepEqual(server.seen, []);
+});
+
+const html =
+  (status: number, headers: Record<string, string> = {}) =>
+  () =>
+    new Response('<!doctype html><title>Hello</title>', {
+      status,
+      headers: { 'content-type': 'text/html', ...headers },
+    });
+
+test('what is no identree is said before it is added, with what was typed, and no browser opens', async (t) => {
+  const authority = await testAuthority();
+  const issued = await authority.issue();
+  for (const [site, problem] of [
+    [html(200), 'another_site'],
+    [html(302, { location: 'https://example.com/' }), 'another_site'],
+    [() => Response.json({ ok: true }), 'another_site'],
+    [() => new Response('x'.repeat(100_000)), 'another_site'],
+    [html(404), { status: 404 }],
+    [html(502), { status: 502 }],
+    [() => Response.json({ result: { data: null } }, { status: 503 }), { status: 503 }],
+  ] as const) {
+    const { state, send, server, folder } = await setUp(t, issued, { isTrusted: true, site });
+    const typed = ` ${server.origin}/approve `;
+    await send(CHANNELS.saveServer, typed);
+    const shown = await state('server');
+    assert.deepEqual([shown.problem, shown.origin], [problem, typed]);
+    await send(CHANNELS.startSignIn);
+    await send(CHANNELS.chooseAuthority);
+    await state('server');
+    assert.throws(() => readFileSync(join(folder, 'profile.json')), /ENOENT/);
+  }
+});
+
+test('what speaks no TLS is said to do so, not that its certificate was refused', async (t) => {
+  for (const [refusal, problem] of [
+    ['ERR_SSL_PROTOCOL_ERROR', 'no_tls'],
+    ['ERR_INVALID_HTTP_RESPONSE', 'another_site'],
+  ] as const) {
+    const { state, send } = await setUp(t, await selfSigned(), { refusal });
+    await send(CHANNELS.saveServer, 'https://localhost:1');
+    const shown = await state('server');
+    assert.deepEqual([shown.problem, shown.origin], [problem, 'https://localhost:1']);
+  }
+});
+
+test('what is no identree is not added either once its certificate was agreed to: nobody could ask it before', async (t) => {
+  const { add, state, send, server, opened } = await setUp(t, await selfSigned(), { answer: () => '{"ok":true}' });
+  await add();
+  const { certificate } = await state('certificate');
+  await send(CHANNELS.trustCertificate, certificate.fingerprint);
+  const shown = await state('server');
+  assert.deepEqual([shown.problem, shown.origin], ['another_site', server.origin]);
+  await send(CHANNELS.startSignIn);
+  assert.deepEqual([server.seen, opened], [['GET /trpc/me.get'], []]);
+});
+
+test('whoever leaves while it is looked at what answers is not led back', async (t) => {
+  const answered = grant();
+  const { add, state, send, server } = await setUp(t, await selfSigned(), {
+    async answer() {
+      await answered.promise;
+      return NOBODY;
+    },
+  });
+  await add();
+  const { certificate } = await state('certificate');
+  const agreed = send(CHANNELS.trustCertificate, certificate.fingerprint);
+  await until('the question', () => server.seen.length === 1);
+  await send(CHANNELS.changeServer);
+  answered.resolve();
+  await agreed;
+  await state('server');
 });

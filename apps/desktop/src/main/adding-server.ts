@@ -1,17 +1,10 @@
-import type { AuthorityNotice, CertificateFacts, SetupState } from '../setup-state.ts';
+import type { AuthorityNotice, CertificateFacts, ServerProblem, SetupState } from '../setup-state.ts';
 import type { Words } from '../words/catalogue.ts';
+import { createPinnedHttp } from './pinned-http.ts';
 import type { ShellPorts } from './ports.ts';
 import type { Profile } from './profile.ts';
-import { offlineKind } from './reach.ts';
 import { certificateFacts, certificateFault, readCertificate } from './server-certificate.ts';
-
-const ASK_MS = 10_000;
-
-/**
- * As Chromium says that nobody vouches for a certificate, or that it is not this server's now, which is shown and cannot
- * be agreed to. Everything else is no question of trust: who issued a certificate that was revoked would vouch for it.
- */
-const QUESTION_OF_TRUST = /\bERR_CERT_(AUTHORITY_INVALID|COMMON_NAME_INVALID|DATE_INVALID)\b/;
+import { whatAnswers } from './what-answers.ts';
 
 /**
  * From the address of a new server to the page where the person signs in. On the way its certificate is shown, and
@@ -30,11 +23,15 @@ export function createAddingServer(deps: {
     seen: CertificateFacts | null,
     problem: 'certificate_refused' | 'server_unreachable' | null,
   ) => Promise<void>;
+  /** What answers is no identree. */
+  onRefused: (typed: string, problem: ServerProblem) => void;
 }) {
   const { ports } = deps;
   /** The server that the window is about, with what it showed and the authority that the person named. */
   let current: {
     profile: Profile;
+    /** As the person wrote its address. */
+    typed: string;
     pem: string;
     isTrusted: boolean;
     authority: string | null;
@@ -58,38 +55,45 @@ export function createAddingServer(deps: {
     });
   }
 
-  /** Whether this computer trusts the certificate. Nothing is sent when it does not. */
-  async function howReached(
-    origin: string,
-  ): Promise<'trusted' | 'not_trusted' | 'certificate_refused' | 'server_unreachable'> {
-    const init = { method: 'GET', headers: {}, signal: AbortSignal.timeout(ASK_MS) };
-    try {
-      const answer = await ports.http.fetch(`${origin}/healthz`, init);
-      void answer.body?.cancel().catch(() => {});
-      return 'trusted';
-    } catch (error) {
-      if (QUESTION_OF_TRUST.test(String(error))) return 'not_trusted';
-      return offlineKind({ kind: 'network', error }) === 'certificate' ? 'certificate_refused' : 'server_unreachable';
+  /**
+   * The way on from a server that may be asked. What is no identree is said, and is not added.
+   *
+   * @param answers what answers there, asked by what the person or this computer trusts
+   */
+  async function goOn(
+    profile: Profile,
+    typed: string,
+    seen: CertificateFacts | null,
+    answers: Exclude<Awaited<ReturnType<typeof whatAnswers>>, 'not_trusted'>,
+  ): Promise<void> {
+    if (typeof answers === 'object') {
+      current = null;
+      return deps.onRefused(typed, answers.problem);
     }
+    await deps.onReady(profile, seen, answers === 'identree' ? null : answers);
   }
 
   return {
-    async begin(profile: Profile): Promise<void> {
+    /** @param typed as the person wrote its address */
+    async begin(profile: Profile, typed: string): Promise<void> {
       current = null;
       const mine = Symbol(profile.origin);
       asking = mine;
       const { origin } = profile;
       // Plain HTTP is for this computer alone: there is no certificate to look at.
       const isPlain = origin.startsWith('http:');
-      const [seen, how] = await Promise.all([
+      const [seen, answers] = await Promise.all([
         isPlain ? null : ports.certificates.look(origin, null),
-        howReached(origin),
+        whatAnswers(ports.http, origin),
       ]);
       if (asking !== mine) return;
-      if (seen) current = { profile, pem: seen.pem, isTrusted: how === 'trusted', authority: null, isAsked: false };
-      if (seen && how === 'not_trusted') return show(null);
-      const problem = how === 'certificate_refused' || how === 'server_unreachable' ? how : null;
-      await deps.onReady(profile, seen && certificateFacts(seen.pem), problem);
+      const isTrusted = answers !== 'not_trusted';
+      if (seen) current = { profile, typed, pem: seen.pem, isTrusted, authority: null, isAsked: false };
+      const facts = seen && certificateFacts(seen.pem);
+      if (isTrusted) return goOn(profile, typed, facts, answers);
+      if (seen) return show(null);
+      // What it shows could not be looked at, so that nobody can agree to it.
+      await deps.onReady(profile, null, 'certificate_refused');
     },
     /** The person names the one authority that is to vouch for this server. */
     async chooseAuthority(): Promise<void> {
@@ -113,14 +117,21 @@ export function createAddingServer(deps: {
      */
     async trust(fingerprint: string): Promise<void> {
       if (!current?.isAsked) return;
-      const { profile, pem, authority } = current;
+      const { profile, typed, pem, authority } = current;
       const pin = authority ?? pem;
       if (certificateFacts(pin).fingerprint !== fingerprint) return;
       if (certificateFault(pem, profile.origin, ports.clock.now()) !== null) return;
       const kept = readCertificate(pin);
       if (kept === null) return;
       current = null;
-      await deps.onReady({ ...profile, pin: kept }, certificateFacts(kept), null);
+      const mine = Symbol(profile.origin);
+      asking = mine;
+      const pinned = createPinnedHttp({ open: ports.http, pinOf: () => kept });
+      const answers = await whatAnswers(pinned, profile.origin);
+      if (asking !== mine) return;
+      // Of one that is pinned it is never said: there is nobody else to trust.
+      const told = answers === 'not_trusted' ? 'certificate_refused' : answers;
+      await goOn({ ...profile, pin: kept }, typed, certificateFacts(kept), told);
     },
     /** The window is about something else now. */
     drop(): void {

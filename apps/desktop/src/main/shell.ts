@@ -85,6 +85,7 @@ export function createShell(deps: {
     words,
     show: (state) => setup.show(state),
     onReady: (profile, seen, problem) => showSignIn(profile, problem, seen),
+    onRefused: refuseServer,
   });
   const servers = createServers({
     http,
@@ -247,15 +248,20 @@ export function createShell(deps: {
     if (active) await showServer(active);
   }
 
+  function refuseServer(typed: string, problem: ServerProblem): void {
+    // One that was on its way to be added is not.
+    if (target && !profiles.get(target.origin)) target = null;
+    askServer(typed, problem);
+  }
+
   async function saveServer(typed: string): Promise<void> {
     const parsed = parseServerOrigin(typed);
-    const refuse = (problem: ServerProblem) => askServer(typed, problem);
-    if (!parsed.ok) return refuse(parsed.problem);
+    if (!parsed.ok) return refuseServer(typed, parsed.problem);
     const known = profiles.get(parsed.origin);
     if (known) return showServer(known);
     const added = profiles.draft(parsed.origin);
-    if (!added) return refuse('too_many');
-    await adding.begin(added);
+    if (!added) return refuseServer(typed, 'too_many');
+    await adding.begin(added, typed);
   }
 
   function editServer(): void {

@@ -1,6 +1,6 @@
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
 import { shownAddress } from '../main/server-origin.ts';
-import type { CertificateFacts, KeychainProblem, SetupState } from '../setup-state.ts';
+import type { CertificateFacts, KeychainProblem, ServerProblem, SetupState } from '../setup-state.ts';
 import { languageOf, wordsFor } from '../words/words.ts';
 
 interface SetupBridge {
@@ -50,6 +50,9 @@ function keychainNote(problem: KeychainProblem | null): Node[] {
   return [banner(words.noKeychain[problem])];
 }
 
+const problemText = (problem: ServerProblem) =>
+  typeof problem === 'string' ? words.problems[problem] : words.errorAnswer(problem.status);
+
 function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
   const input = element('input', {
     id: 'server',
@@ -66,7 +69,7 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
   if (state.problem) {
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', 'problem');
-    form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, words.problems[state.problem]));
+    form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, problemText(state.problem)));
   }
   const go = element('button', { type: 'submit', className: 'primary' }, words.continue);
   form.append(go);

@@ -169,7 +169,12 @@ export const de: Words = {
       not_https: 'Die Adresse muss mit https:// beginnen.',
       user_in_address: 'Lassen Sie den Teil vor dem @ weg.',
       too_many: 'Es gibt schon neun Server. Entfernen Sie erst einen.',
+      another_site: 'Unter dieser Adresse antwortet etwas, aber kein identree. Prüfen Sie die Adresse.',
+      no_tls:
+        'Was unter dieser Adresse antwortet, spricht kein TLS (HTTPS), wie es sollte. Prüfen Sie Adresse und Port.',
     },
+    errorAnswer: (status) =>
+      `Diese Adresse antwortet mit einem Fehler (HTTP ${status}). Prüfen Sie sie; stimmt sie, versuchen Sie es später noch einmal, oder sagen Sie es Ihrer Administration.`,
     nameProblem: 'Geben Sie einen Namen mit höchstens 40 Zeichen ein.',
     notices: {
       session_ended: 'Ihre Sitzung ist beendet. Melden Sie sich neu an.',

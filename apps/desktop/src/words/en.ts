@@ -168,7 +168,12 @@ export const en = {
       not_https: 'The address has to begin with https://.',
       user_in_address: 'Leave out the part before the @.',
       too_many: 'There are nine servers already. Remove one first.',
+      another_site: 'Something answers at this address, but it is no identree. Check the address.',
+      no_tls: 'What answers at this address does not speak TLS (HTTPS) as it should. Check the address and its port.',
     },
+    /** @param status of HTTP */
+    errorAnswer: (status: number) =>
+      `This address answers with an error (HTTP ${status}). Check it; if it is right, try again later, or tell whoever runs the server.`,
     nameProblem: 'Enter a name of at most 40 characters.',
     notices: {
       session_ended: 'Your session has ended. Sign in again.',

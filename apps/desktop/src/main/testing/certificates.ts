@@ -9,6 +9,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { NOBODY } from './fake-server.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
@@ -81,7 +82,7 @@ export async function testAuthority(subject = 'a private authority') {
  */
 export async function startTlsServer(
   first: TestCertificate,
-  answer: (path: string) => string | Promise<string> = () => '{"ok":true}',
+  answer: (path: string) => string | Promise<string> = (path) => (path === '/trpc/me.get' ? NOBODY : '{"ok":true}'),
 ) {
   const seen: string[] = [];
   const server = createServer({ cert: first.certificate, key: first.key }, async (request, response) => {

@@ -11,6 +11,9 @@ export interface Seen {
   body: string;
 }
 
+/** What a server says to who is not signed in, when it is asked who that is. For tests. */
+export const NOBODY = '{"result":{"data":null}}';
+
 /**
  * The desktop's part of a server over real HTTP, with everything that it was sent. For tests.
  *
@@ -30,6 +33,10 @@ export async function startFakeServer(
     const { method = '', url = '', headers } = request;
     const one = { method, url, headers, body: Buffer.concat(chunks).toString('utf8') };
     seen.push(one);
+    if (url === '/trpc/me.get' && headers.authorization === undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(NOBODY);
+      return;
+    }
     if (url !== '/api/desktop/token') return answer(one, response);
     const { code, code_verifier: verifier } = JSON.parse(one.body) as Record<string, string>;
     const challenge = codes.get(code ?? '');
