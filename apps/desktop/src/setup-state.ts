@@ -25,6 +25,8 @@ export type SetupState =
   | {
       step: 'sign-in';
       origin: string;
+      /** What the person calls the server. */
+      name: string;
       notice: SignInNotice | null;
       /** Why the session is forgotten when the shell ends; null when it is kept. */
       keychain: KeychainProblem | null;
@@ -33,7 +35,7 @@ export type SetupState =
       /** The person agreed to it: nothing else is taken from this server. */
       isPinned: boolean;
     }
-  | { step: 'waiting'; origin: string; compareCode: string }
+  | { step: 'waiting'; origin: string; name: string; compareCode: string }
   | { step: 'profile'; origin: string; name: string; colour: Colour; pin: CertificateFacts | null };
 
 /** A certificate as a person reads it. Every text is safe to display. */

@@ -528,7 +528,13 @@ describe('several servers', () => {
     await inPage(page, 'void window.identreeDesktop.signOut()').catch(() => {});
     const setup = await shell.pageAt('setup');
     await setup.getByText('You are signed out.').waitFor();
+    const { host } = new URL(world.server.url);
+    await setup.getByText(`You sign in at Production (${host}) in your browser.`).waitFor();
     await pictures(setup, 'signed-out');
+    await setup.getByRole('button', { name: 'Open the browser' }).click();
+    await setup.getByText(`Production (${host}) asks there whether this computer may sign in.`).waitFor();
+    await setup.getByRole('button', { name: 'Cancel' }).click();
+    await setup.getByRole('button', { name: 'Open the browser' }).waitFor();
     const lines = await servers();
     assert.match(lines[0]!, /^\*Production \(signed out\)/);
     assert.match(lines[1]!, /^localhost:\d+ \(1\)/);

@@ -6,7 +6,7 @@ import { COLOURS, type Colour } from '../colours.ts';
 import type { Bounds } from './bounds.ts';
 import { createJsonFile, type JsonFile } from './json-file.ts';
 import { readCertificate } from './server-certificate.ts';
-import { parseServerOrigin } from './server-origin.ts';
+import { newName, parseServerOrigin } from './server-origin.ts';
 
 /** One server that the shell works with. The origin in canonical form is its identity. */
 export interface Profile {
@@ -97,7 +97,7 @@ export function newProfile(serverOrigin: string, others: readonly Profile[]): Pr
   const used = new Set(others.map(({ colour }) => colour));
   return {
     origin: serverOrigin,
-    name: new URL(serverOrigin).host.slice(0, 40),
+    name: newName(serverOrigin),
     colour: COLOURS.find((colour) => !used.has(colour)) ?? COLOURS[0],
   };
 }

@@ -28,5 +28,8 @@ export function parseServerOrigin(typed: string): { ok: true; origin: string } |
   return { ok: true, origin: url.origin };
 }
 
+/** What a server is called before the person has named it: like its host, in the 40 characters of a name. */
+export const newName = (origin: string): string => new URL(origin).host.slice(0, 40);
+
 /** The address as people read it: without the scheme that everybody expects. `http` and a port stay visible. */
 export const shownAddress = (origin: string): string => origin.replace(/^https:\/\//, '');

@@ -52,11 +52,11 @@ export function createSessions(deps: {
     async signIn(): Promise<void> {
       const profile = pages.target();
       if (!profile) return;
-      const { origin, pin = null } = profile;
+      const { origin, name, pin = null } = profile;
       // By itself: when the person has turned to another server, what came of this one is still said to nobody else.
       const own = createPinnedHttp({ open: deps.open, pinOf: () => pin });
       const steps: SignInSteps = {
-        waiting: (compareCode) => pages.show({ step: 'waiting', origin, compareCode }),
+        waiting: (compareCode) => pages.show({ step: 'waiting', origin, name, compareCode }),
         failed: (problem) => pages.askSignIn(profile, problem),
         async signedIn(credential) {
           await credentials.set(credential);

@@ -48,7 +48,7 @@ export function createSetupPage(deps: {
      * @param isMeant whether the window is still about this server once everything is known
      */
     async askSignIn(
-      { origin, pin }: Profile,
+      { origin, name, pin }: Profile,
       notice: SignInNotice | null,
       seen: CertificateFacts | null,
       isMeant: () => boolean,
@@ -57,7 +57,8 @@ export function createSetupPage(deps: {
       const keychain = await inTime(ports.secrets.problem(), deps.keychainPatienceMs ?? KEYCHAIN_PATIENCE_MS).catch(
         () => 'refuses' as const,
       );
-      if (isMeant()) show({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
+      if (isMeant())
+        show({ step: 'sign-in', origin, name, notice, keychain, certificate, isPinned: pin !== undefined });
     },
     askName({ origin, name, colour, pin }: Profile): void {
       show({ step: 'profile', origin, name, colour, pin: pin === undefined ? null : certificateFacts(pin) });

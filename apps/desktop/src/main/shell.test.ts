@@ -103,6 +103,7 @@ test('with a keychain the next start goes straight to the console; without one i
   assert.deepEqual(state, {
     step: 'sign-in',
     origin: lost.server.origin,
+    name: new URL(lost.server.origin).host,
     notice: null,
     keychain: 'missing',
     certificate: null,

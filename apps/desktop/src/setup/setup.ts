@@ -1,5 +1,5 @@
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
-import { shownAddress } from '../main/server-origin.ts';
+import { newName, shownAddress } from '../main/server-origin.ts';
 import type { CertificateFacts, KeychainProblem, ServerProblem, SetupState } from '../setup-state.ts';
 import { languageOf, wordsFor } from '../words/words.ts';
 
@@ -38,9 +38,14 @@ const button = (className: string, label: string, onclick: () => void) =>
   element('button', { type: 'button', className, onclick }, label);
 
 /** A sentence around something that stands out. */
-const around = ([before = '', after = '']: readonly string[], node: Node) => text(before, node, after);
+const around = ([before = '', after = '']: readonly string[], ...nodes: (Node | string)[]) =>
+  text(before, ...nodes, after);
 
 const shown = (origin: string) => element('strong', {}, shownAddress(origin));
+
+/** What the person calls the server, and its address: the latter alone while it is called so. */
+const server = ({ origin, name }: { origin: string; name: string }): (Node | string)[] =>
+  name === newName(origin) ? [shown(origin)] : [element('strong', {}, name), ' (', shownAddress(origin), ')'];
 
 const banner = ([what = '', why = '']: readonly string[]) =>
   element('p', { className: 'banner', role: 'status' }, element('strong', {}, what), ' ', why);
@@ -92,7 +97,7 @@ function signInStep(state: Extract<SetupState, { step: 'sign-in' }>): Node[] {
   return [
     title(words.signIn),
     ...(state.notice ? [element('p', { className: 'note', role: 'alert' }, words.notices[state.notice])] : []),
-    around(words.signInAt, shown(state.origin)),
+    around(words.signInAt, ...server(state)),
     button('primary', words.openBrowser, () => void bridge.startSignIn()),
     button('link', words.anotherServer, () => void bridge.changeServer()),
     ...keychainNote(state.keychain),
@@ -154,7 +159,7 @@ function certificateStep(state: Extract<SetupState, { step: 'certificate' }>): N
 function waitingStep(state: Extract<SetupState, { step: 'waiting' }>): Node[] {
   return [
     title(words.inBrowser),
-    around(words.compare, shown(state.origin)),
+    around(words.compare, ...server(state)),
     element('p', { id: 'compare-code', className: 'code' }, state.compareCode),
     button('secondary', words.cancel, () => void bridge.cancelSignIn()),
   ];
