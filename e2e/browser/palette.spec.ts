@@ -216,17 +216,15 @@ test('the palette signs out', async ({ open }) => {
   await heading(page, 'You are signed out')();
 });
 
-test('the palette speaks German to whoever’s browser does', async ({ site, open }) => {
+test('the palette is in the language of the page, whatever the browser speaks', async ({ site, open }) => {
   const { page, username, signIn } = await open({ locale: 'de-AT' });
   await site.do('ask', { user: username });
   await signIn('/');
-  await page.getByRole('button', { name: 'Gehe zu' }).click();
-  const german = field(page, 'Suchen und öffnen');
-  await expect(german).toBeFocused();
-  await expect(options(page).first()).toContainText(`${username} auf web1.example.com`);
-  await inspect(page, 'palette-german', () => expect(german).toBeVisible());
-  await page.keyboard.type('abmelden');
-  await expect(options(page)).toHaveText(['Abmelden']);
+  await page.getByRole('button', { name: 'Go to' }).click();
+  await expect(field(page)).toBeFocused();
+  await expect(options(page).first()).toContainText(`${username} on web1.example.com`);
+  await page.keyboard.type('sign out');
+  await expect(options(page)).toHaveText(['Sign out']);
 });
 
 test('in the desktop app the palette changes to another server', async ({ open }) => {

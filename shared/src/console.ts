@@ -1,3 +1,11 @@
+import type { Locale } from './messages.ts';
+
+/**
+ * The language of the console's pages, whatever the browser or the desktop speaks: what stands inside a page is in the
+ * language of the page. The catalogues of what stands there have others too.
+ */
+export const CONSOLE_LOCALE: Locale = 'en';
+
 /** A page of the console: its place, its name, who may open it, and what it asks the server. */
 export interface ConsolePage {
   readonly path: `/${string}`;

@@ -17,7 +17,7 @@ export interface DesktopBridge {
   /** Leaves the console for the sign-in page of this window. */
   signIn(): Promise<void>;
   signOut(): Promise<void>;
-  /** The person's servers but this one, as the menu names them. */
+  /** The person's servers but this one, as the menu names them, in the language of the page. */
   otherServers(): Promise<readonly { origin: string; label: string }[]>;
   /** Leaves this server for another one of the person's. Works only on a click or key of the person. */
   showServer(origin: string): void;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
+import { CONSOLE_LOCALE } from '#shared/console.ts';
 import type { OfflineKind } from '../../../apps/desktop/src/main/reach.ts';
 import { NOBODY } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
@@ -254,8 +255,9 @@ for (const [language, theme] of [
 
     test('each way of not reaching a server', async () => {
       const page = await alone('console');
-      for (const kind of Object.keys(words.notReached) as OfflineKind[]) {
-        const why = words.notReached[kind]('identree.example.com');
+      const said = wordsFor(CONSOLE_LOCALE).notReached;
+      for (const kind of Object.keys(said) as OfflineKind[]) {
+        const why = said[kind]('identree.example.com');
         await shell.app.evaluate(({ BrowserWindow }, text) => {
           BrowserWindow.getAllWindows()[0]!.webContents.send('console:reach', text);
         }, why);

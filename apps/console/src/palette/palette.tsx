@@ -1,8 +1,8 @@
 import { ActionIcon, Modal, UnstyledButton } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
-import type { ConsolePath } from '#shared/console.ts';
-import { localeOf, t } from '#shared/messages.ts';
+import { type ConsolePath, CONSOLE_LOCALE as locale } from '#shared/console.ts';
+import { t } from '#shared/messages.ts';
 import { desktop } from '../bridge.ts';
 import type { Unreadable } from '../kit/arrange.ts';
 import { navigate } from '../router.tsx';
@@ -11,8 +11,6 @@ import { signOut } from '../sign-out.ts';
 import { Chooser } from './chooser.tsx';
 import { type PaletteAct, paletteEntries, type ServerEntry, type WaitingEntry } from './entries.ts';
 import { isPaletteKey, PALETTE_ARIA_KEYS, paletteKeys } from './shortcut.ts';
-
-const locale = localeOf(navigator.language);
 
 /** Keys that are typed while a dialog fades would reach nobody. */
 const AT_ONCE = { duration: 0 } as const;
@@ -62,7 +60,7 @@ export function PaletteButton({ open, compact = false }: { open: () => void; com
     );
   }
   return (
-    <UnstyledButton className="palette-button" onClick={open} aria-keyshortcuts={PALETTE_ARIA_KEYS} lang={locale}>
+    <UnstyledButton className="palette-button" onClick={open} aria-keyshortcuts={PALETTE_ARIA_KEYS}>
       {icon}
       <span className="palette-button-text">{t('palette.open', {}, locale)}</span>
       <span className="palette-button-keys" aria-hidden="true">
@@ -121,7 +119,6 @@ export function Palette({
       classNames={CLASSES}
       size="lg"
       yOffset="8dvh"
-      lang={locale}
     >
       <Modal.Overlay />
       <Modal.Content aria-label={t('palette.title', {}, locale)} radius="lg">

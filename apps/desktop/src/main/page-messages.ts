@@ -13,11 +13,11 @@ export interface PageActs {
     openApproval(code: string): void;
     signIn(): unknown;
     signOut(): Promise<void>;
-    /** The servers but the one that is shown. Nothing that could sign anybody in. */
+    /** The servers but the one that is shown, in the language of the page. Nothing that could sign anybody in. */
     otherServers(): { origin: string; label: string }[];
     /** Shows one of the person's servers; nothing happens for any other address. */
     showServer(origin: string): Promise<void>;
-    /** @returns why the server is not reached, in words; null while it is */
+    /** @returns why the server is not reached, in words of the page's language; null while it is */
     reach(): string | null;
     /** The page listens for links from now on. */
     listens(): void;

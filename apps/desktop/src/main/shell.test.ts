@@ -287,6 +287,20 @@ test('two servers: each signed in on its own, what waits is told of both, and th
   await until('the counts', () => again.lines().join() === `*${a} (2),${b} (1)`);
 });
 
+test('in German menus are German, and what stands inside the English page is English', async (t) => {
+  const { server, second, start } = await setUpShell(t, { language: 'de' });
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  server.inbox.fail(503);
+  server.inbox.hangUp();
+  const { host } = new URL(server.origin);
+  await until('the outage', () => desk.lines()[0] === `${host} (außer Betrieb)`);
+  const label = `${host} (out of service)`;
+  assert.deepEqual(await desk.send(CHANNELS.otherServers), [{ origin: server.origin, label }]);
+});
+
 test('the page is told of the other servers by name and address alone, and shows none but those', async (t) => {
   const { server, second, start } = await setUpShell(t);
   const desk = await start();
@@ -676,7 +690,7 @@ test('every line of the tray and of the menu: none of them approves, denies or o
   assert.deepEqual(decided, []);
 });
 
-test('why a server is not reached is told to its page in words, and taken back when it is', async (t) => {
+test('why a server is not reached is told to its page in words of its language, and taken back when it is', async (t) => {
   const { server, start } = await setUpShell(t, { language: 'de-DE' });
   const desk = await start();
   await desk.signIn();
@@ -686,7 +700,7 @@ test('why a server is not reached is told to its page in words, and taken back w
   server.inbox.fail(503);
   server.inbox.hangUp();
   await until('the word of it', () => told().length === 1);
-  assert.match(String(told()[0]), /^Der Server ist außer Betrieb/);
+  assert.match(String(told()[0]), /^The server is out of service/);
   assert.equal(await desk.send(CHANNELS.reachWanted), told()[0]);
   server.inbox.fail(null);
   desk.resume();

@@ -1,3 +1,4 @@
+import { CONSOLE_LOCALE } from '#shared/console.ts';
 import type { CertificateFacts, ServerProblem, SignInNotice } from '../setup-state.ts';
 import { wordsFor } from '../words/words.ts';
 import { createAddingServer } from './adding-server.ts';
@@ -66,6 +67,8 @@ export function createShell(deps: {
 }): Shell {
   const { ports, credentials } = deps;
   const words = wordsFor(deps.language);
+  /** What is shown inside a page of the console is in its language. */
+  const pageWords = wordsFor(CONSOLE_LOCALE);
   const userAgent = `identree-desktop/${deps.version} (${deps.platform})`;
   const profiles = createProfiles(deps.profiles);
   // Of one that is being added, what the person agreed to holds from there on.
@@ -135,7 +138,7 @@ export function createShell(deps: {
       onChange: showOverview,
     },
   });
-  const reach = createReachNotice({ window, words });
+  const reach = createReachNotice({ window, words: pageWords });
   const waitingLink = createWaitingLink(window);
   const openApproval = createApprovalOpener({
     opener: ports.opener,
@@ -370,7 +373,7 @@ export function createShell(deps: {
       otherServers: () =>
         servers
           .view(profiles.list().filter(({ origin }) => origin !== target?.origin))
-          .map((view) => ({ origin: view.profile.origin, label: serverItem(words, view).label })),
+          .map((view) => ({ origin: view.profile.origin, label: serverItem(pageWords, view).label })),
       showServer: (origin) => act({ do: 'show-server', origin }),
       reach: () => reach.asked(shown()),
       listens() {
