@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { must, until } from '../../harness/run.ts';
 import { chooseFromMenu, openKeyboard } from './keyboard.ts';
 import { startTrayHost } from './tray-host.ts';
-import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
+import { type Installed, openWorld, signIn, tellProgress, type World } from './world.ts';
 
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
 let world: World;

@@ -3,17 +3,14 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import { parse } from 'yaml';
 import { type ChecklistItem, checklistTest } from '../checklist.ts';
 import { EXPOSED } from './exposed.ts';
-import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
+import { openWorld, type Shell, signedIn, tellProgress, type World } from './world.ts';
 
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 const root = join(import.meta.dirname, '../../..');
 let world: World;

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { Page } from '@playwright/test';
 import Database from 'better-sqlite3';
@@ -12,15 +12,11 @@ import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inb
 import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { until } from '../../harness/run.ts';
 import { EXPOSED } from './exposed.ts';
-import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
+import { openWorld, type Shell, signedIn, tellProgress, type World } from './world.ts';
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
 
-// Where a run that hangs got to.
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 let world: World;
 before(async () => {

@@ -10,13 +10,9 @@ import { startNotificationServer } from '../../../apps/desktop/src/main/testing/
 import { must, until } from '../../harness/run.ts';
 import { EXPOSED } from './exposed.ts';
 import { startTrayHost } from './tray-host.ts';
-import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
+import { type Installed, inPage, openWorld, signIn, tellProgress, type World } from './world.ts';
 
-// Where a run that hangs got to.
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 let world: World;
 let shell: Installed;
@@ -34,10 +30,6 @@ after(async () => {
   desktop?.close();
   tray?.close();
 });
-
-/** Runs script text in the page; text, because these files are checked without the types of a browser. */
-const inPage = <T>(page: Page, script: string): Promise<T> =>
-  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
 
 /** Processes of the installed program, by what they say they are, with what the kernel says of each. */
 function processes(): { type: string; status: string }[] {

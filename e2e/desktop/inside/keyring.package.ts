@@ -3,14 +3,12 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { createClient } from 'dbus-native';
 import { until } from '../../harness/run.ts';
-import { type Installed, openWorld, recentTraffic, type World } from './world.ts';
+import { type Installed, openWorld, tellProgress, type World } from './world.ts';
 
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 let world: World;
 /** Of each test: what it unlocks or silences is there for no other. */

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import { createClient, type MessageBus } from 'dbus-native';
 import { COLOURS } from '../../../apps/desktop/src/colours.ts';
@@ -21,16 +21,12 @@ import {
   makeCertificates,
   openWorld,
   originsShown,
-  recentTraffic,
   signIn,
+  tellProgress,
   type World,
 } from './world.ts';
 
-// Where a run that hangs got to.
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 const DAEMON = '/usr/bin/gnome-keyring-daemon';
 const GONE = 'gone.example.com';

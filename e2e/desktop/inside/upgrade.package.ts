@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { Locator } from '@playwright/test';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
@@ -18,16 +18,12 @@ import {
   isInColour,
   makeCertificates,
   openWorld,
-  recentTraffic,
   signIn,
+  tellProgress,
   type World,
 } from './world.ts';
 
-// Where a run that hangs got to.
-beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
-afterEach((context) => {
-  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
-});
+tellProgress();
 
 const address = process.env.DBUS_SESSION_BUS_ADDRESS!;
 const words = wordsFor('en');

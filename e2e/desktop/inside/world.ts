@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from 'node:test';
 import {
   type Browser,
   type BrowserContext,
@@ -400,9 +401,15 @@ export async function openWorld(): Promise<World> {
 const TRACE_LINES = 80;
 const trace: string[] = [];
 
-/** What the windows of all shells asked and were answered lately; printed when a test fails. */
-export function recentTraffic(): string {
-  return trace.join('\n');
+/**
+ * Has each test of the file that calls it say when it begins, which is where a run that hangs got to, and, when it fails, what
+ * the windows of all shells asked and were answered lately.
+ */
+export function tellProgress(): void {
+  beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
+  afterEach((context) => {
+    if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${trace.join('\n')}`);
+  });
 }
 
 function note(line: string): void {
