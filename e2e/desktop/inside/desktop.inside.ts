@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,7 +13,8 @@ import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inb
 import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { until } from '../../harness/run.ts';
 import { EXPOSED } from './exposed.ts';
-import { openWorld, type Shell, signedIn, tellProgress, type World } from './world.ts';
+import { openKeyboard } from './keyboard.ts';
+import { inPage, openWorld, type Shell, signedIn, tellProgress, type World } from './world.ts';
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
 
@@ -55,10 +57,6 @@ async function pictures(page: Page, name: string): Promise<void> {
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });
 }
-
-/** Runs script text in the page; text, because these files are checked without the types of a browser. */
-const inPage = <T>(page: Page, script: string): Promise<T> =>
-  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
 
 describe('first run and sign-in', () => {
   let shell: Shell;
@@ -690,6 +688,44 @@ describe('starting', () => {
     });
     await again.close();
   });
+});
+
+test('a program that is damaged says so, and ends as one that failed once the person has read it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'damaged-'));
+  const shell = join(folder, 'shell');
+  cpSync(process.env.IDENTREE_SHELL!, shell, { recursive: true });
+  rmSync(join(shell, 'console'), { recursive: true });
+  const keyboard = await openKeyboard(world.display.name);
+  const dialogs = async () =>
+    (await keyboard.properties('_NET_WM_NAME', '_NET_WM_WINDOW_TYPE')).filter(
+      ({ _NET_WM_NAME: name, _NET_WM_WINDOW_TYPE: type }) => name.toString('utf8') === 'identree' && type.length > 0,
+    ).length;
+  const before = await dialogs();
+  const child = spawn(process.env.IDENTREE_ELECTRON!, [shell, `--user-data-dir=${join(folder, 'data')}`], {
+    env: { ...process.env, DISPLAY: world.display.name },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString('utf8');
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  try {
+    await until('what it says', async () => (await dialogs()) > before);
+    assert.match(said, /ENOENT.*console/);
+    assert.equal(child.exitCode, null, 'it is there as long as the person reads');
+    // Without a window manager it stands in the upper left corner.
+    await keyboard.point(100, 20);
+    await until('its end', async () => {
+      if (child.exitCode !== null) return true;
+      await keyboard.press('Return');
+      return false;
+    });
+    assert.equal(await ended, 1);
+  } finally {
+    child.kill('SIGKILL');
+    keyboard.close();
+  }
 });
 
 test('nothing in the window is inaccessible, in light or dark', () => {

@@ -4,11 +4,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSyn
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
+import { Resvg } from '@resvg/resvg-js';
 import { createClient } from 'dbus-native';
 import { CONSOLE_PAGES } from '#shared/console.ts';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { must, until } from '../../harness/run.ts';
 import { EXPOSED } from './exposed.ts';
+import { openKeyboard } from './keyboard.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, inPage, openWorld, signIn, tellProgress, type World } from './world.ts';
 
@@ -112,6 +114,35 @@ describe('the installed console, as an ordinary user', () => {
       (await must('/usr/bin/xdg-mime', ['query', 'default', 'x-scheme-handler/identree'])).trim(),
       'org.identree.Console.desktop',
     );
+    // The program that says so waits for the desktop, without a limit: it is for the package and the person to ask.
+    assert.deepEqual(shell.settingsAsked(), []);
+  });
+
+  test('its window has the icon with it, and the class by which its desktop file knows it', async () => {
+    const file = readFileSync('/usr/share/applications/org.identree.Console.desktop', 'utf8');
+    const [, wanted] = /^StartupWMClass=(.+)$/m.exec(file)!;
+    const keyboard = await openKeyboard(world.display.name);
+    const { _NET_WM_ICON: icon } = await until('the window', async () =>
+      (await keyboard.properties('WM_CLASS', '_NET_WM_ICON')).find(
+        ({ WM_CLASS: said }) => said.toString('latin1').split('\0')[1] === wanted,
+      ),
+    );
+    keyboard.close();
+    const size = icon.length > 0 ? icon.readUInt32LE(0) : 0;
+    assert.ok(size >= 64, `${size} pixels`);
+    const drawn = new Resvg(readFileSync('apps/console/src/icon.svg'), {
+      fitTo: { mode: 'width', value: size },
+    }).render();
+    const { pixels } = drawn;
+    let opaque = 0;
+    for (let at = 0; at < pixels.length; at += 4) {
+      // What is at its edge half there is rounded in more than one way.
+      if (pixels[at + 3] !== 255) continue;
+      opaque += 1;
+      const [red, green, blue] = pixels.subarray(at, at + 3);
+      assert.equal(icon.readUInt32LE(8 + at).toString(16), Buffer.from([255, red!, green!, blue!]).toString('hex'));
+    }
+    assert.ok(opaque > (size * size) / 2);
   });
 
   test('it runs nothing but itself: not as Node, not with options for Node, not another program', async () => {

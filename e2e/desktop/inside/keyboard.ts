@@ -74,13 +74,16 @@ export async function openKeyboard(display: string) {
   const root = setup.readUInt32LE(32 + padded(setup.readUInt16LE(16)) + setup[21]! * 8);
   const [firstCode, lastCode] = [setup[26]!, setup[27]!];
 
-  const name = Buffer.from('XTEST');
-  const query = Buffer.alloc(8 + padded(name.length));
-  query[0] = 98;
-  query.writeUInt16LE(query.length / 4, 2);
-  query.writeUInt16LE(name.length, 4);
-  name.copy(query, 8);
-  const extension = await ask(query);
+  /** A request about something that has a name: an extension, or a name itself. */
+  function askNamed(kind: number, name: string): Promise<Buffer> {
+    const request = Buffer.alloc(8 + padded(name.length));
+    request[0] = kind;
+    request.writeUInt16LE(request.length / 4, 2);
+    request.writeUInt16LE(name.length, 4);
+    request.write(name, 8, 'latin1');
+    return ask(request);
+  }
+  const extension = await askNamed(98, 'XTEST');
   if (extension[8] !== 1) throw new Error('the display has no XTEST');
   const opcode = extension[9]!;
 
@@ -105,6 +108,20 @@ export async function openKeyboard(display: string) {
   /** Comes back once the display has done all of it. */
   const done = () => ask(Buffer.from([43, 0, 1, 0]));
 
+  /** A request about a window. */
+  function askAbout(window: number, kind: number, ...more: number[]): Promise<Buffer> {
+    const request = Buffer.alloc(8 + more.length * 4);
+    request[0] = kind;
+    request.writeUInt16LE(request.length / 4, 2);
+    request.writeUInt32LE(window, 4);
+    for (const [at, value] of more.entries()) request.writeUInt32LE(value, 8 + at * 4);
+    return ask(request);
+  }
+  const children = async (): Promise<number[]> => {
+    const answer = await askAbout(root, 15);
+    return Array.from({ length: answer.readUInt16LE(16) }, (_, at) => answer.readUInt32LE(32 + at * 4));
+  };
+
   return {
     /** Where keys go: no window manager gives them to another window. */
     async point(x: number, y: number): Promise<void> {
@@ -112,10 +129,21 @@ export async function openKeyboard(display: string) {
       await done();
     },
     /** How many windows there are: a menu that opens is one more. */
-    async windows(): Promise<number> {
-      const request = Buffer.from([15, 0, 2, 0, 0, 0, 0, 0]);
-      request.writeUInt32LE(root, 4);
-      return (await ask(request)).readUInt16LE(16);
+    windows: async (): Promise<number> => (await children()).length,
+    /** What programs say of their windows under each of these names, as bytes; empty what is not said. */
+    async properties<N extends string>(...names: N[]): Promise<Record<N, Buffer>[]> {
+      const said: Record<N, Buffer>[] = [];
+      for (const window of await children()) {
+        const one = {} as Record<N, Buffer>;
+        for (const name of names) {
+          const atom = (await askNamed(16, name)).readUInt32LE(8);
+          // Of whatever type, from its beginning to its end. The window may be gone by now.
+          const answer = await askAbout(window, 20, atom, 0, 0, 0x00ff_ffff).catch(() => null);
+          one[name] = answer ? answer.subarray(32, 32 + (answer.readUInt32LE(16) * answer[1]!) / 8) : Buffer.alloc(0);
+        }
+        said.push(one);
+      }
+      return said;
     },
     /** Presses what stands there with the first button of the pointer. */
     async click(x: number, y: number): Promise<void> {

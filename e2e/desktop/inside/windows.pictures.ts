@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -367,6 +367,22 @@ for (const [language, theme] of [
       await page.getByLabel(words.setup.address).waitFor();
       await take(page, '21-unreadable-list');
       await damaged.close();
+    });
+
+    test('a program that is damaged', async () => {
+      const damaged = join(mkdtempSync(join(dir, 'program-')), 'shell');
+      cpSync(process.env.IDENTREE_SHELL!, damaged, { recursive: true });
+      rmSync(join(damaged, 'console'), { recursive: true });
+      const data = `--user-data-dir=${mkdtempSync(join(dir, 'data-'))}`;
+      const child = spawn(process.env.IDENTREE_ELECTRON!, [damaged, data, `--lang=${language}`], {
+        env: { ...shell.env, GTK_THEME: theme === 'dark' ? 'Adwaita:dark' : 'Adwaita' },
+        stdio: 'ignore',
+      });
+      await takeScreen(
+        '24-does-not-start',
+        () => pause(5000),
+        async () => void child.kill('SIGKILL'),
+      );
     });
 
     test('signed out', async () => {

@@ -79,6 +79,8 @@ export interface Driven {
   pageAt(page: 'setup' | 'console'): Promise<Page>;
   /** What was handed to the system browser so far. */
   opened(): string[];
+  /** What was asked of `xdg-settings` so far, by any shell. */
+  settingsAsked(): string[];
   dataFolder: string;
   /** How it was started, for starting it once more. */
   command: string[];
@@ -186,13 +188,22 @@ export async function openWorld(): Promise<World> {
   const bin = join(dir, 'bin');
   mkdirSync(openedFolder);
   mkdirSync(bin);
-  const note = [`note=$(mktemp -p ${dir})`, `printf '%s' "$1" > "$note"`, `mv "$note" ${openedFolder}/$(date +%s%N)`];
-  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\n${note.join('\n')}\n`);
-  chmodSync(join(bin, 'xdg-open'), 0o755);
-  const opened = () =>
-    readdirSync(openedFolder)
+  /** And for the program that says what opens which links. */
+  const settingsFolder = join(dir, 'settings');
+  mkdirSync(settingsFolder);
+  for (const [program, folder] of [
+    ['xdg-open', openedFolder],
+    ['xdg-settings', settingsFolder],
+  ] as const) {
+    const note = [`note=$(mktemp -p ${dir})`, `printf '%s' "$*" > "$note"`, `mv "$note" ${folder}/$(date +%s%N)`];
+    writeFileSync(join(bin, program), `#!/bin/sh\n${note.join('\n')}\n`);
+    chmodSync(join(bin, program), 0o755);
+  }
+  const noted = (folder: string) =>
+    readdirSync(folder)
       .sort()
-      .map((name) => readFileSync(join(openedFolder, name), 'utf8'));
+      .map((name) => readFileSync(join(folder, name), 'utf8'));
+  const opened = () => noted(openedFolder);
 
   const surroundings = (options: LaunchOptions) => ({
     dataFolder: options.dataFolder ?? mkdtempSync(join(dir, 'data-')),
@@ -218,6 +229,7 @@ export async function openWorld(): Promise<World> {
         return found;
       },
       opened: () => opened().slice(before),
+      settingsAsked: () => noted(settingsFolder),
       dataFolder,
       command,
       env,

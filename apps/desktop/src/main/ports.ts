@@ -152,6 +152,7 @@ export interface NotificationsPort {
   onClosed(listener: (number: number) => void): void;
 }
 
+/** A question that the desktop asks beside the window. */
 export interface Question {
   question: string;
   detail: string;
