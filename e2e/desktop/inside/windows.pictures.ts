@@ -15,7 +15,7 @@ import { NOTIFICATION_DAEMON } from '../../../scripts/testing/setup.ts';
 import { must, until } from '../../harness/run.ts';
 import { pictureOf } from './screen.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
-import { makeCertificates, openWorld, type Shell, type World } from './world.ts';
+import { makeCertificates, openWorld, originsShown, type Shell, type World } from './world.ts';
 
 /** A picture of every window, dialog, menu and notification, for people to look at. It checks nothing. */
 
@@ -385,7 +385,12 @@ for (const [language, theme] of [
       );
     });
 
-    test('signed out', async () => {
+    test('signed out of a server with a name', async () => {
+      await act(words.menu.servers, language === 'de' ? 'Labor' : 'Laboratory');
+      await until('its console', async () => {
+        const [shown] = await originsShown(shell.app.windows());
+        return shown === other.origin;
+      });
       await act('identree', words.menu.signOut);
       const page = await alone('setup');
       await page.getByText(words.setup.notices.signed_out).waitFor();

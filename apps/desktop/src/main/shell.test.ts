@@ -498,7 +498,7 @@ test('a server is removed once the person has said so: asked once, with its name
   }
 });
 
-test('what the window shows by the time that the person says so stays, and so does a server that they kept', async (t) => {
+test('what the window shows by the time that the person says so stays: another server, or the page to add one', async (t) => {
   const answers: ((isWanted: boolean) => void)[] = [];
   const answer = () => new Promise<boolean>((resolve) => void answers.push(resolve));
   const { server, second, start } = await setUpShell(t, { answer });
@@ -514,6 +514,17 @@ test('what the window shows by the time that the person says so stays, and so do
   await removed;
   assert.equal(desk.current(), shown);
   assert.deepEqual(desk.lines(), [`*${new URL(server.origin).host}`]);
+  await desk.shell.act({ do: 'edit-server' });
+  const last = desk.send(CHANNELS.removeProfile);
+  await desk.shell.act({ do: 'add-server' });
+  await desk.send(CHANNELS.saveServer, 'not an address');
+  answers[1]!(true);
+  await last;
+  const state = await desk.state();
+  assert.ok(state.step === 'server' && state.origin === 'not an address' && state.problem === 'not_an_address');
+  assert.deepEqual(desk.lines(), []);
+  await desk.send(CHANNELS.goBack);
+  assert.deepEqual(await desk.state(), FIRST_STEP, 'there is nothing to go back to');
 });
 
 test('servers are added in the menu of servers', async (t) => {

@@ -249,6 +249,7 @@ export function createShell(deps: {
   async function goBack(): Promise<void> {
     const active = profiles.active();
     if (active) await showServer(active);
+    else showServerStep();
   }
 
   function refuseServer(typed: string, problem: ServerProblem): void {
@@ -301,7 +302,7 @@ export function createShell(deps: {
     ports.protocol.forget(partitionOf({ origin }));
     window.forget(origin);
     // The question stands beside the window, which may show something else by now, or be closed.
-    if (target && target.origin !== origin) return showOverview();
+    if (target?.origin !== origin) return showOverview();
     target = null;
     if (!window.kind()) return showOverview();
     const next = profiles.active();
