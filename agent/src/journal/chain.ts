@@ -10,7 +10,7 @@ import { sha256Text } from '#shared/names.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
-import { withLock } from '../state/lock.ts';
+import { createLock } from '../state/lock.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
 
 /** What every entry has: it names the one before it by its hash. */
@@ -67,7 +67,7 @@ export function openChain<Entry extends Chained>(deps: {
   const { file, cursor, clock } = deps;
   /** Outlives what is laid aside: the entries that come then are counted on. */
   const asideFile = `${file}.aside`;
-  const locked = <T>(work: () => Promise<T>) => withLock(deps.lock, clock, work);
+  const locked = createLock(deps.lock, clock);
 
   /** Finished lines; what a crash cut off was never acted on. */
   async function lines(): Promise<{ lines: string[]; bytes: number }> {

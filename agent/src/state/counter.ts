@@ -2,7 +2,7 @@ import { closeSync, constants, fdatasync, openSync, readSync, writeSync } from '
 import { promisify } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
 import { atomicWrite } from './atomic-write.ts';
-import { withLock } from './lock.ts';
+import { createLock } from './lock.ts';
 import { UntrustedFile } from './trusted-file.ts';
 
 /**
@@ -92,14 +92,8 @@ async function nextNumber(path: string, ahead: number | null): Promise<number> {
 }
 
 export function createCounter(deps: { file: string; lock: string; clock: Clock }): Counter {
-  let queue: Promise<unknown> = Promise.resolve();
+  const locked = createLock(deps.lock, deps.clock);
   let ahead: number | null = null;
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(() => withLock(deps.lock, deps.clock, work));
-    queue = turn.catch(() => undefined);
-    return turn;
-  }
 
   async function take(): Promise<number> {
     const number = await nextNumber(deps.file, ahead);
@@ -112,11 +106,11 @@ export function createCounter(deps: { file: string; lock: string; clock: Clock }
     async takeAhead() {
       if (taking || ahead !== null) return;
       taking = true;
-      await inTurn(async () => {
+      await locked(async () => {
         ahead = await take();
       }).catch(() => undefined);
       taking = false;
     },
-    next: (send) => inTurn(async () => send(await take())),
+    next: (send) => locked(async () => send(await take())),
   };
 }

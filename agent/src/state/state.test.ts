@@ -14,6 +14,7 @@ import { openApproverKeys } from './approver-keys.ts';
 import { atomicWrite } from './atomic-write.ts';
 import { NOTHING_SEEN, observeHead, openCheckpoints, type StoredCheckpoint } from './checkpoint.ts';
 import { createCounter, createCounterFile, readCounter } from './counter.ts';
+import { createLock, withLock } from './lock.ts';
 import { machineId } from './machine-id.ts';
 import { readTrustedFile, UntrustedFile } from './trusted-file.ts';
 
@@ -175,6 +176,66 @@ describe('request counter', () => {
       [...taken].sort((a, b) => a - b),
       Array.from({ length: 51 }, (_, i) => i + 1),
     );
+  });
+});
+
+describe('the lock', () => {
+  const held = () => Promise.withResolvers<void>();
+
+  it('who comes while it is held waits, whether its file stays open or is opened once', async () => {
+    const path = join(await fresh('lock-held'), 'lock');
+    const keeps = createLock(path, systemClock);
+    const order: string[] = [];
+    await keeps(async () => undefined);
+    const [first, second] = [held(), held()];
+    const one = withLock(path, systemClock, () => first.promise.then(() => void order.push('one')));
+    const two = keeps(() => second.promise.then(() => void order.push('two')));
+    const three = createLock(path, systemClock)(async () => void order.push('three'));
+    second.resolve();
+    await systemClock.sleep(60);
+    assert.deepEqual(order, []);
+    first.resolve();
+    await Promise.all([one, two, three]);
+    assert.deepEqual(order.slice().sort(), ['one', 'three', 'two']);
+    assert.equal(order[0], 'one');
+  });
+
+  it('is let go of by work that fails', async () => {
+    const path = join(await fresh('lock-fails'), 'lock');
+    const keeps = createLock(path, systemClock);
+    await assert.rejects(
+      keeps(async () => {
+        throw new Error('no');
+      }),
+      /no/,
+    );
+    assert.equal(await withLock(path, systemClock, async () => 'taken'), 'taken');
+    assert.equal(await keeps(async () => 'again'), 'again');
+  });
+
+  it('a file that was put in its place is the lock from then on', async () => {
+    const path = join(await fresh('lock-replaced'), 'lock');
+    const keeps = createLock(path, systemClock);
+    await keeps(async () => undefined);
+    await rm(path);
+    const other = held();
+    const order: string[] = [];
+    const holding = withLock(path, systemClock, () => other.promise.then(() => void order.push('holder')));
+    const waiting = keeps(async () => void order.push('who waits'));
+    await systemClock.sleep(60);
+    other.resolve();
+    await Promise.all([holding, waiting]);
+    assert.deepEqual(order, ['holder', 'who waits']);
+  });
+
+  it('makes no file beside it, and what an earlier version left there when it was killed holds nobody up', async () => {
+    const folder = await fresh('lock-beside');
+    const path = join(folder, 'lock');
+    const keeps = createLock(path, systemClock);
+    assert.deepEqual(await keeps(() => readdir(folder)), ['lock']);
+    await writeFile(`${path}-journal`, Buffer.alloc(512, 'journal'));
+    assert.equal(await keeps(async () => 'taken'), 'taken');
+    assert.equal(await withLock(path, systemClock, async () => 'taken'), 'taken');
   });
 });
 
