@@ -5,6 +5,7 @@ import type { Prompt } from '../gate/prompts.ts';
 import type { Voice } from '../gate/terminal-text.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
+import { createUntil } from '../platform/until.ts';
 import type { Attempts } from './attempts.ts';
 import type { Journal } from './journal.ts';
 import { LONGEST_PASSWORD } from './password.ts';
@@ -62,10 +63,10 @@ export function createBreakGlass(deps: BreakGlassDeps): BreakGlass {
   }
 
   async function letIn({ record, voice, last, signal }: Entry): Promise<Outcome> {
-    const decided = new AbortController();
-    const over = () => clock.sleep(FRESH_MS, AbortSignal.any([signal, decided.signal])).then(() => false);
+    const decided = createUntil(signal);
+    const over = () => clock.sleep(FRESH_MS, decided.signal).then(() => false);
     const ready = last.ready === undefined || (await Promise.race([last.ready(), over()]));
-    decided.abort();
+    decided.end();
     if (!ready) return CANCELLED;
     if (!(await last.unchanged())) {
       voice.refusal('gate.targetChanged', {}, contact);

@@ -176,7 +176,7 @@ export function createHostClient(deps: {
       return await Promise.race([replied, patience]);
     } finally {
       given = true;
-      limit.abort();
+      limit.abort('answered');
     }
   }
 

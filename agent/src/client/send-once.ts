@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { Clock } from '../platform/clock.ts';
+import { createUntil } from '../platform/until.ts';
 import { readReply } from './reply.ts';
 import { type Answer, TransportError, type TransportRequest } from './transport.ts';
 
@@ -57,21 +58,21 @@ export function sendOnce(deps: {
     const index = left.shift();
     if (index === undefined) return;
     going += 1;
-    const done = new AbortController();
-    const stop = AbortSignal.any([over.signal, done.signal]);
-    void clock.sleep(FAILOVER_MS, stop).then(() => {
-      if (stop.aborted || left.length === 0) return;
-      isSent = true;
-      deps.hangs(index);
-      next();
-    });
+    const done = createUntil(over.signal);
+    if (left.length > 0)
+      void clock.sleep(FAILOVER_MS, done.signal).then(() => {
+        if (done.signal.aborted || left.length === 0) return;
+        isSent = true;
+        deps.hangs(index);
+        next();
+      });
     const timeoutMs = Math.max(1, until - clock.monotonic());
     deps
       .ask(index, { ...request, timeoutMs, signal: over.signal })
       .then(took, failed)
       .catch(reject)
       .finally(() => {
-        done.abort();
+        done.end();
         going -= 1;
         if (going > 0) return;
         reject(worst ?? new TransportError('broken', 'the server did not answer in time'));
@@ -84,7 +85,7 @@ export function sendOnce(deps: {
     if (says === 'ok') {
       resolve(came);
       settle('taken');
-      over.abort();
+      over.abort('answered');
     } else if (says === 'known' && isSent) {
       // Another one has taken it, and perhaps tells what came of it.
       settle('taken');

@@ -10,6 +10,7 @@ import type { HeldGrants } from '../offline-grants/held-grants.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
+import { createUntil, type Until } from '../platform/until.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { ContradictionKind } from '../state/checkpoint.ts';
 import { readToken, writeToken } from './continuation.ts';
@@ -184,17 +185,16 @@ export function createAsk(deps: AskDeps): Ask {
 
   const open: Ask['open'] = async (question, voice, signal) => {
     if (refuseBlocked(voice)) return null;
-    const answered = new AbortController();
+    const answered = createUntil(signal);
     const trouble: { last: Trouble | null } = { last: null };
-    const until = AbortSignal.any([signal, answered.signal]);
-    void sayWhileUnanswered(voice, serverName, () => trouble.last, clock, until);
+    void sayWhileUnanswered(voice, serverName, () => trouble.last, clock, answered.signal);
     try {
       return await create(question, voice, signal, (reply) => {
         if (reply.kind === 'unavailable') trouble.last = reply;
-        else answered.abort();
+        else answered.end();
       });
     } finally {
-      answered.abort();
+      answered.end();
     }
   };
 
@@ -309,11 +309,10 @@ export function createAsk(deps: AskDeps): Ask {
       return { kind: verdict.decision };
     }
     // A hook that is stopped may never say; its request ends when every other does.
-    const known = new AbortController();
-    const until = AbortSignal.any([signal, known.signal]);
-    const over = () => clock.sleep(Math.max(0, asked.deadline - clock.monotonic()), until).then(() => false);
+    const known = createUntil(signal);
+    const over = () => clock.sleep(Math.max(0, asked.deadline - clock.monotonic()), known.signal).then(() => false);
     const ready = last.ready === undefined || (await Promise.race([last.ready(), over()]));
-    known.abort();
+    known.end();
     if (signal.aborted && signal.reason === LEFT) return { kind: 'left' };
     if (!ready || clock.monotonic() >= asked.deadline) {
       if (!signal.aborted) voice.refusal('gate.expired', {}, deps.contact);
@@ -340,15 +339,15 @@ export function createAsk(deps: AskDeps): Ask {
   }
 
   const wait: Ask['wait'] = async (asked, voice, last, signal) => {
-    const over = new AbortController();
+    const over = createUntil(signal);
     const left = Math.min(asked.answer.expiresAt - (clock.now() + asked.offset), asked.deadline - clock.monotonic());
     if (asked.answer.status === 'pending') {
-      void sayTimeLeft(voice, left, clock, AbortSignal.any([signal, over.signal]));
+      void sayTimeLeft(voice, left, clock, over.signal);
     }
     try {
       return await waitForAnswer(asked, voice, last, signal, over);
     } finally {
-      over.abort();
+      over.end();
     }
   };
 
@@ -357,7 +356,7 @@ export function createAsk(deps: AskDeps): Ask {
     voice: Voice,
     last: LastLook,
     signal: AbortSignal,
-    over: AbortController,
+    over: Until,
   ): Promise<Outcome> {
     const id = asked.answer.challengeId;
     let answer: ChallengeAnswer | null = asked.answer;
@@ -375,7 +374,7 @@ export function createAsk(deps: AskDeps): Ask {
       if (judged && clock.monotonic() < asked.deadline) {
         if ('verdict' in judged) {
           // Nothing is said of the time once it no longer counts.
-          over.abort();
+          over.end();
           return finish(asked, judged.verdict, voice, last, signal);
         }
         if (judged.final) {
@@ -428,7 +427,7 @@ export function createAsk(deps: AskDeps): Ask {
       if (reply.kind === 'unavailable' && !reply.outage) dead = createDeathWatch(deps);
       else dead.note(reply);
       if (dead.silentMs() >= DEAD_AFTER_MS && (await foundDead(dead, voice))) {
-        over.abort();
+        over.end();
         // It may come back with the request still open, and then nobody waits for the answer.
         cancel(id);
         return { kind: 'unreachable', record: asked.record };

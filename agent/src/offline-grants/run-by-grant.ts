@@ -11,6 +11,7 @@ import type { Clock } from '../platform/clock.ts';
 import { createTurns } from '../platform/in-turn.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
+import { createUntil } from '../platform/until.ts';
 import type { HeldGrants } from './held-grants.ts';
 import { writeUseToken } from './use-token.ts';
 
@@ -95,10 +96,10 @@ export function createRunByGrant(deps: {
       return ending;
     };
     keep(taken.tellRun ? writeUseToken(record.nonce) : Buffer.alloc(0));
-    const decided = new AbortController();
-    const over = () => clock.sleep(FRESH_MS, AbortSignal.any([signal, decided.signal])).then(() => false);
+    const decided = createUntil(signal);
+    const over = () => clock.sleep(FRESH_MS, decided.signal).then(() => false);
     const ready = await Promise.race([last.ready(), over()]);
-    decided.abort();
+    decided.end();
     if (!ready || signal.aborted) {
       void settle({ outcome: 'refused', detail: 'gone' });
       return { kind: 'cancelled' };
