@@ -23,6 +23,9 @@ export type Reply<T> =
   | { kind: 'broken'; message: string }
   | { kind: 'aborted' };
 
+/** Of an answer that says nothing beside that it is one. Made once: a schema costs more than what it reads. */
+export const ANYTHING = z.unknown();
+
 const errorBody = z.object({ error: z.object({ code: z.string().max(64), message: z.string() }) });
 
 /** Refusals that pass by themselves. */

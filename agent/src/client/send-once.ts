@@ -1,8 +1,7 @@
-import { z } from 'zod';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createUntil } from '../platform/until.ts';
-import { readReply } from './reply.ts';
+import { ANYTHING, readReply } from './reply.ts';
 import { type Answer, TransportError, type TransportRequest } from './transport.ts';
 
 /** How long one of several servers may take before the next one gets the same request, milliseconds. */
@@ -23,7 +22,7 @@ export const TAKEN = 'nonce_replayed' satisfies ErrorCode;
 
 /** What the words of an answer say of the request. `known`: one that arrived before is answered like this. */
 function readAnswer(answer: Answer): 'ok' | 'known' | 'refused' | 'failed' {
-  const reply = readReply(answer, z.unknown());
+  const reply = readReply(answer, ANYTHING);
   if (reply.kind === 'refused') return reply.code === TAKEN ? 'known' : 'refused';
   return reply.kind === 'ok' ? 'ok' : 'failed';
 }

@@ -13,7 +13,7 @@ import { type Random, randomText } from '../platform/random.ts';
 import { createUntil, type Until } from '../platform/until.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { ContradictionKind } from '../state/checkpoint.ts';
-import { readToken, writeToken } from './continuation.ts';
+import { readChallengeId, readToken, writeToken } from './continuation.ts';
 import { createDeathWatch, type DeathWatch } from './death-watch.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
 import { createReports } from './reports.ts';
@@ -463,8 +463,8 @@ export function createAsk(deps: AskDeps): Ask {
     tokenOf: writeToken,
     resume,
     report(token, run) {
-      const id = readToken(token)?.answer.challengeId;
-      if (id === undefined) return log.warn('a sudo reports on a request that cannot be read; ignored');
+      const id = readChallengeId(token);
+      if (id === null) return log.warn('a sudo reports on a request that cannot be read; ignored');
       deps.background(reports.run(id, run));
     },
   };

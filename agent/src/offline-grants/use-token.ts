@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { sha256Text } from '#shared/names.ts';
 
 /** By what sudo's plugin says which use it reports on. Root's own memory holds it, as it does the token of a request. */
+/** Longer than any: that of a request, which most reports are about, is not looked into for this. */
+const LONGEST = 128;
+
 const useToken = z.strictObject({ v: z.literal(1), grantUse: sha256Text });
 
 /** @param nonce of the record of the use */
@@ -10,6 +13,7 @@ export const writeUseToken = (nonce: string): Buffer =>
 
 /** Null: it is of no use of a grant. */
 export function readUseToken(token: Buffer): string | null {
+  if (token.length > LONGEST) return null;
   try {
     return useToken.parse(JSON.parse(token.toString('utf8'))).grantUse;
   } catch {
