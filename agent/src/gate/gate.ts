@@ -61,6 +61,8 @@ const HELLO_TIMEOUT_MS = 2000;
 const PARTS_TIMEOUT_MS = 10_000;
 const ALIVE_MS = 15_000;
 const REPORT_PATIENCE_MS = 1500;
+/** Who only tells something has left by then, milliseconds. */
+const LEAVING_MS = 50;
 
 /** What sudo-rs puts before each line that PAM has it show. */
 const SUDO_RS_PREFIX = '[sudo] ';
@@ -117,6 +119,9 @@ async function gateSudo(
 }
 
 const isPlugin = (hello: AnyHello): hello is PluginHello => 'build' in hello;
+
+/** A plugin that tells something and waits for no answer. */
+const isTold = (hello: AnyHello): boolean => isPlugin(hello) && hello.mode !== 'sudo-check';
 
 /** One conversation with a hook, beside what it said first. */
 interface Conversation extends PluginConversation {
@@ -194,8 +199,30 @@ export function createGate(deps: GateDeps): Gate {
     const { promise: said, resolve: onParts } = Promise.withResolvers<PluginParts | null>();
     const { promise: use, resolve: onUse } = Promise.withResolvers<boolean>();
     const parts = createParts();
+    let unsent: Buffer[] = [];
+    const allUnsent = () => {
+      const bytes = unsent.length === 1 ? unsent[0]! : Buffer.concat(unsent);
+      unsent = [];
+      return bytes;
+    };
+    const flush = () => {
+      if (unsent.length > 0 && !stream.destroyed && stream.writable) stream.write(allUnsent());
+    };
+    // What is said in one go is sent in one go: each piece of its own would wake the hook, and takes as long as the rest.
     const send = (bytes: Buffer) => {
-      if (!stream.destroyed && stream.writable) stream.write(bytes);
+      if (unsent.push(bytes) === 1) process.nextTick(flush);
+    };
+    const end = (verdict: Buffer, sent?: (error?: Error | null) => void) => {
+      unsent.push(verdict);
+      stream.end(allUnsent(), sent);
+    };
+    const leave = () => {
+      flush();
+      stream.destroy();
+    };
+    const giveUp = (reason: string) => {
+      gone.abort(reason);
+      onUse(false);
     };
     const prompts = createPrompts(send, gone.signal);
     const read = createFrameReader((frame) => {
@@ -203,7 +230,7 @@ export function createGate(deps: GateDeps): Gate {
         case 'H':
           return onHello(frame.payload);
         case 'C':
-          return gone.abort(frame.reason);
+          return giveUp(frame.reason);
         case 'D':
           if (!parts.add(frame.payload)) throw new ProtocolViolation('no part of a question, or too much of it');
           return;
@@ -226,13 +253,11 @@ export function createGate(deps: GateDeps): Gate {
     });
     for (const event of ['end', 'close', 'error']) {
       stream.on(event, () => {
-        gone.abort(event);
+        giveUp(event);
         onHello(null);
         onParts(null);
-        onUse(false);
       });
     }
-    gone.signal.addEventListener('abort', () => onUse(false));
     const say: Say = (line) => send(textFrame(line));
 
     const impatience = setTimeout(() => onHello(null), HELLO_TIMEOUT_MS);
@@ -240,45 +265,56 @@ export function createGate(deps: GateDeps): Gate {
     clearTimeout(impatience);
     if (payload === null) return void stream.destroy();
     const parsed = parseHello(payload);
-    // Who only reports is gone before a word reaches it, and the first that cannot ends the stream with the rest unread.
-    if (parsed?.mode !== 'sudo-report') send(aliveFrame());
+    const conversation: Conversation = {
+      say,
+      signal: gone.signal,
+      prompt: prompts.prompt,
+      keep: (token) => send(keepFrames(token)),
+      ready() {
+        send(readyFrame());
+        return use;
+      },
+      async parts() {
+        const limit = setTimeout(() => onParts(null), PARTS_TIMEOUT_MS);
+        try {
+          return await said;
+        } finally {
+          clearTimeout(limit);
+        }
+      },
+    };
+    if (parsed !== null && isTold(parsed)) {
+      const outcome = await decide(deps, parsed, conversation);
+      // It goes without a look at what comes, and each word to nobody is an error, with all that led to it.
+      await deps.clock.sleep(LEAVING_MS, gone.signal);
+      if (gone.signal.aborted) return void stream.destroy();
+      send(aliveFrame());
+      return end(verdictFrame(outcome === 'go_on'));
+    }
+    send(aliveFrame());
     if (parsed === null) {
       log.warn('a hook sent a hello that cannot be read; refused');
-      return void stream.end(verdictFrame(false));
+      return end(verdictFrame(false));
     }
+    // Nobody is asked for it.
+    if (parsed.mode === 'sudo-registered')
+      return end(verdictFrame((await decide(deps, parsed, conversation)) === 'go_on'));
     const onStop = () => {
       // The plugin has by what the next agent goes on with its request; whoever has not is refused.
-      gone.abort(isPlugin(parsed) ? LEFT : STOPPING);
+      giveUp(isPlugin(parsed) ? LEFT : STOPPING);
     };
     if (deps.stopping?.aborted) onStop();
     deps.stopping?.addEventListener('abort', onStop, { once: true });
     const heart = setInterval(() => send(aliveFrame()), ALIVE_MS);
     try {
-      const outcome = await decide(deps, parsed, {
-        say,
-        signal: gone.signal,
-        prompt: prompts.prompt,
-        keep: (token) => send(keepFrames(token)),
-        ready() {
-          send(readyFrame());
-          return use;
-        },
-        async parts() {
-          const limit = setTimeout(() => onParts(null), PARTS_TIMEOUT_MS);
-          try {
-            return await said;
-          } finally {
-            clearTimeout(limit);
-          }
-        },
-      });
-      if (outcome === 'go_on') return void stream.end(verdictFrame(true));
+      const outcome = await decide(deps, parsed, conversation);
+      if (outcome === 'go_on') return end(verdictFrame(true));
       // No verdict: the plugin looks for the next agent.
-      if (outcome.kind === 'left' || gone.signal.reason === LEFT) return void stream.destroy();
+      if (outcome.kind === 'left' || gone.signal.reason === LEFT) return leave();
       if (outcome.kind !== 'granted') {
         // Not before: who is let through in spite of it has nothing to try again.
         if (gone.signal.reason === STOPPING) voiceWithoutScreen(say).refusal('gate.stopping', {}, deps.contact);
-        return void stream.end(verdictFrame(false));
+        return end(verdictFrame(false));
       }
       // Nothing may come between this look and the verdict.
       if (gone.signal.aborted || stream.destroyed) {
@@ -290,14 +326,15 @@ export function createGate(deps: GateDeps): Gate {
           outcome.settle({ outcome: 'granted', detail: null }),
           deps.clock.sleep(REPORT_PATIENCE_MS),
         ]);
-        stream.end(verdictFrame(true));
-        return;
+        return end(verdictFrame(true));
       }
-      stream.end(verdictFrame(true), (error?: Error | null) => {
+      end(verdictFrame(true), (error) => {
         if (error) void outcome.settle({ outcome: 'refused', detail: 'gone' });
         else void outcome.settle({ outcome: 'granted', detail: null }, 'once_started');
       });
     } finally {
+      // Before what is said of a failure: a hook takes nothing for an answer that does not begin with `A`.
+      flush();
       clearInterval(heart);
       deps.stopping?.removeEventListener('abort', onStop);
     }

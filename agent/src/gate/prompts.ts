@@ -27,11 +27,11 @@ export function createPrompts(send: (bytes: Buffer) => void, gone: AbortSignal):
     open = null;
   }
 
-  gone.addEventListener('abort', () => close(undefined));
   return {
     prompt(text, { echo }) {
       if (open !== null) throw new Error('a hook can show one prompt at a time');
       if (gone.aborted) return Promise.resolve(undefined);
+      gone.addEventListener('abort', () => close(undefined), { once: true });
       open = Promise.withResolvers();
       send(promptFrame(text, echo));
       return open.promise;
