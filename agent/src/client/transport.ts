@@ -114,6 +114,10 @@ export function createTransport(
     : null;
   const agent = secureAgent ?? new http.Agent(pool);
 
+  // All connections lead to the same server. Node would put the name of a connection together from 25 options, twice for
+  // each request.
+  agent.getName = () => base.host;
+
   const dial = agent.createConnection.bind(agent);
   /** How the last connection was made: all of them lead to the same server. */
   let lastWanted: Parameters<typeof dial>[0] | null = null;
