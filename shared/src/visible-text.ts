@@ -39,11 +39,26 @@ function sequenceLength(bytes: Uint8Array, offset: number): number {
   }
 }
 
+/** What nearly every path, argument and name is made of. */
+const PLAIN = /^[\x20-\x5b\x5d-\x7e]*$/;
+
+/** The text of bytes that need no escape; null for all that have to be looked at one by one. */
+function asItIs(bytes: Uint8Array): string | null {
+  try {
+    const text = decoder.decode(bytes);
+    return PLAIN.test(text) ? text : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Exact bytes as text that can be turned back: `\` becomes `\\`, a byte that is not valid UTF-8 becomes `\xHH` and an
  * invisible character becomes `\u{H}`. Nothing in the result is invisible.
  */
 export function escapeBytes(bytes: Uint8Array): string {
+  const whole = asItIs(bytes);
+  if (whole !== null) return whole;
   let out = '';
   for (let i = 0; i < bytes.length; ) {
     const length = sequenceLength(bytes, i);

@@ -1,8 +1,8 @@
-import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { readFile, readlink, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { SudoPolicies } from './ask-sudo.ts';
 import { riskyKind } from './risky-environment.ts';
+import { variable } from './shown-argv.ts';
 import type { SudoPolicy } from './sudo-policy.ts';
 
 /** A folder by what it is, not by its name. */
@@ -36,7 +36,7 @@ export interface ProcessReader {
   /** The time now, as `startTime` counts it; null when it cannot be read. */
   now(): bigint | null;
   /** What its environment says, or null when the process is gone or was replaced while it was read. */
-  environment(pid: number, startTime: string): ProcessFacts['environ'] | null;
+  environment(pid: number, startTime: string): Omit<ProcessFacts['environ'], 'risky'> | null;
   /** Everything, or null when the process is gone or was replaced while it was read. */
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
   /** The path of its folder as it is called now, exact bytes as latin1; null when it cannot be read. */
@@ -52,6 +52,11 @@ export interface ProcessReader {
 /** Linux caps all arguments together at 6 MiB. */
 const MAX_CMDLINE = 8 * 1024 * 1024;
 const MAX_ENVIRON = 8 * 1024 * 1024;
+/** 52 numbers and a name. */
+const MAX_STAT = 4096;
+
+/** Most of what is read here fits, and nothing is left to the collector that it has to hurry for. */
+const CHUNK = 8 * 1024;
 
 /** Of a process of root's, whose memory answers at once. */
 function readCapped(path: string, limit: number): Buffer | null {
@@ -64,7 +69,7 @@ function readCapped(path: string, limit: number): Buffer | null {
   try {
     const chunks: Buffer[] = [];
     for (let size = 0; ; ) {
-      const chunk = Buffer.allocUnsafe(64 * 1024);
+      const chunk = Buffer.allocUnsafe(CHUNK);
       const bytesRead = readSync(file, chunk, 0, chunk.length, null);
       if (bytesRead === 0) return Buffer.concat(chunks);
       size += bytesRead;
@@ -80,25 +85,8 @@ function readCapped(path: string, limit: number): Buffer | null {
 
 /** Field 22 of /proc/PID/stat. The name in parentheses may hold anything, so fields count from the last one. */
 export function parseStartTime(statText: string): string | null {
-  const fields = statText
-    .slice(statText.lastIndexOf(')') + 2)
-    .trim()
-    .split(' ');
-  const start = fields[19];
+  const start = statText.slice(statText.lastIndexOf(')') + 2).split(' ', 20)[19];
   return start !== undefined && /^\d+$/.test(start) ? start : null;
-}
-
-function variable(environ: Buffer, name: string): Buffer | null {
-  const wanted = Buffer.from(`${name}=`);
-  for (let start = 0; start < environ.length; ) {
-    const nul = environ.indexOf(0, start);
-    const end = nul === -1 ? environ.length : nul;
-    if (environ.subarray(start, start + wanted.length).equals(wanted)) {
-      return environ.subarray(start + wanted.length, end);
-    }
-    start = end + 1;
-  }
-  return null;
 }
 
 function riskyNames(environ: Buffer): string[] {
@@ -133,27 +121,22 @@ function isMapped(line: string, path: string): boolean {
  * @param sudo asks sudo for its rules. Without it nothing is known of them, and every command line of sudo is unparsed.
  */
 export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async () => null): ProcessReader {
-  const of = (pid: number, name: string) => join(proc, String(pid), name);
+  const of = (pid: number, name: string) => `${proc}/${pid}/${name}`;
 
   // Read at once: the kernel has it in memory and no process can hold it up, while each step through the thread pool costs
   // more than the read, several times for every sudo.
   const startTime = (pid: number) => {
-    try {
-      return parseStartTime(readFileSync(of(pid, 'stat'), 'latin1'));
-    } catch {
-      return null;
-    }
+    const stat = readCapped(of(pid, 'stat'), MAX_STAT);
+    return stat && parseStartTime(stat.toString('latin1'));
   };
 
-  const readEnvironment = (pid: number): ProcessFacts['environ'] => {
-    const environ = readCapped(of(pid, 'environ'), MAX_ENVIRON);
-    return {
-      sudoReason: environ && variable(environ, 'SUDO_REASON'),
-      locale: environ ? locale(environ) : '',
-      term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
-      risky: environ && riskyNames(environ),
-    };
-  };
+  const readEnvironment = (pid: number) => readCapped(of(pid, 'environ'), MAX_ENVIRON);
+
+  const said = (environ: Buffer | null) => ({
+    sudoReason: environ && variable(environ, 'SUDO_REASON'),
+    locale: environ ? locale(environ) : '',
+    term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
+  });
 
   const programOf = (pid: number): string | null => {
     try {
@@ -180,11 +163,11 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       // Here and below: the number may be given to another process at any time. What was read between two equal start
       // times is of one.
       if (startTime(pid) !== expected) return null;
-      const environment = readEnvironment(pid);
-      return startTime(pid) === expected ? environment : null;
+      const environ = readEnvironment(pid);
+      return startTime(pid) === expected ? said(environ) : null;
     },
     now() {
-      const uptime = /^(\d+)\.(\d\d) /.exec(readCapped(join(proc, 'uptime'), 256)?.toString('latin1') ?? '');
+      const uptime = /^(\d+)\.(\d\d) /.exec(readCapped(`${proc}/uptime`, 256)?.toString('latin1') ?? '');
       // The kernel tells programs of 100 ticks a second, however many it has.
       return uptime && BigInt(`${uptime[1]}${uptime[2]}`);
     },
@@ -208,7 +191,7 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       const program = programOf(pid);
       const cwd = await readCwd(pid);
       if (cmdline === null || startTime(pid) !== expected) return null;
-      return { cmdline, program, cwd, environ };
+      return { cmdline, program, cwd, environ: { ...said(environ), risky: environ && riskyNames(environ) } };
     },
   };
 }

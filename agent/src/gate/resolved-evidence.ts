@@ -12,7 +12,7 @@ import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import { resolvedSettings } from './resolved-settings.ts';
 import { riskyKind } from './risky-environment.ts';
-import { eachArgument, shownPath } from './shown-argv.ts';
+import { eachArgument, shownPath, variable } from './shown-argv.ts';
 import {
   type LookUp,
   orderReasons,
@@ -77,14 +77,9 @@ function notableKindOf(name: string, value: string, usual: UsualValues): Notable
   return riskyKind(name);
 }
 
-/** The value of a variable, of the first that has this name, as getenv(3) finds it. Bytes as latin1. */
-function variableOf(environment: Buffer, name: string): string | null {
-  const start = Buffer.from(`${name}=`);
-  for (const variable of eachArgument(environment)) {
-    if (variable.subarray(0, start.length).equals(start)) return variable.subarray(start.length).toString('latin1');
-  }
-  return null;
-}
+/** Bytes as latin1. */
+const variableOf = (environment: Buffer, name: string): string | null =>
+  variable(environment, name)?.toString('latin1') ?? null;
 
 async function usualHome(home: string | null, root: string, uid: number): Promise<string | null> {
   const walked = home?.startsWith('/') ? await walkPath(root, home) : null;
@@ -115,10 +110,10 @@ function environmentOf(environment: Buffer, usual: UsualValues): ResolvedBySudo[
   let room = ENVIRONMENT_SHOWN_BYTES;
   let notableRoom = NOTABLE_BYTES;
   let truncated = false;
-  for (const variable of eachArgument(environment)) {
-    const equals = variable.indexOf('=');
+  for (const entry of eachArgument(environment)) {
+    const equals = entry.indexOf('=');
     if (room >= 0) {
-      const bytes = equals === -1 ? variable : variable.subarray(0, equals);
+      const bytes = equals === -1 ? entry : entry.subarray(0, equals);
       // Escaping never shortens: what is longer than the room does not fit, and need not be looked at.
       const name = bytes.length > room ? null : escapeBytes(bytes);
       room -= name === null ? room + 1 : Buffer.byteLength(name);
@@ -126,14 +121,14 @@ function environmentOf(environment: Buffer, usual: UsualValues): ResolvedBySudo[
       else names.push(name!);
     }
     if (equals === -1) continue;
-    const value = variable.subarray(equals + 1).toString('latin1');
-    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, usual);
+    const name = entry.toString('latin1', 0, equals);
+    const value = entry.toString('latin1', equals + 1);
+    const kind = notableKindOf(name, value, usual);
     if (kind === null) continue;
-    const shown = { name: shownPath(variable.subarray(0, equals).toString('latin1'), VALUE_MAX), kind };
-    const entry = { ...shown, value: shownPath(value, VALUE_MAX) };
-    notableRoom -= Buffer.byteLength(JSON.stringify(entry));
+    const shown = { name: shownPath(name, VALUE_MAX), kind, value: shownPath(value, VALUE_MAX) };
+    notableRoom -= Buffer.byteLength(JSON.stringify(shown));
     if (notableRoom < 0 || notable.length === NOTABLE_MAX) truncated = true;
-    else notable.push(entry);
+    else notable.push(shown);
   }
   return { sha256: createHash('sha256').update(environment).digest('base64url'), names, truncated, notable };
 }

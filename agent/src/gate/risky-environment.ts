@@ -115,15 +115,20 @@ export const RISKY_VARIABLES: readonly Rule[] = [
 ];
 
 const EXACT = new Map<string, RiskyKind>();
-const BEGINNINGS: (readonly [string, RiskyKind])[] = [];
+/** By their first letter: each sudo asks for every variable that it sets. */
+const BEGINNINGS = new Map<string, (readonly [string, RiskyKind])[]>();
 for (const { kind, names } of RISKY_VARIABLES) {
   for (const name of names.split(' ')) {
-    if (name.endsWith('*')) BEGINNINGS.push([name.slice(0, -1), kind]);
-    else EXACT.set(name, kind);
+    if (name.endsWith('*')) {
+      const others = BEGINNINGS.get(name[0]!) ?? [];
+      BEGINNINGS.set(name[0]!, [...others, [name.slice(0, -1), kind]]);
+    } else EXACT.set(name, kind);
   }
 }
 
 /** What a variable of this name can do; null for one that programs read as data. */
 export function riskyKind(name: string): RiskyKind | null {
-  return EXACT.get(name) ?? BEGINNINGS.find(([beginning]) => name.startsWith(beginning))?.[1] ?? null;
+  const known = EXACT.get(name);
+  if (known !== undefined) return known;
+  return BEGINNINGS.get(name.charAt(0))?.find(([beginning]) => name.startsWith(beginning))?.[1] ?? null;
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { visibleText } from '#shared/visible-text.ts';
 
 // Read at once: the kernel and the service manager have both in memory, and only root makes them.
@@ -21,10 +20,10 @@ export async function sessionOrigin(
   pid: number,
   paths = { proc: '/proc', sessions: '/run/systemd/sessions' },
 ): Promise<string | null> {
-  const cgroup = textOf(join(paths.proc, String(pid), 'cgroup'));
+  const cgroup = textOf(`${paths.proc}/${pid}/cgroup`);
   const session = /\/session-([A-Za-z0-9]{1,32})\.scope(?:\/|$)/m.exec(cgroup)?.[1];
   if (session === undefined) return null;
-  const facts = textOf(join(paths.sessions, session));
+  const facts = textOf(`${paths.sessions}/${session}`);
   const host = /^REMOTE_HOST=(.+)$/m.exec(facts)?.[1];
   return host === undefined ? null : visibleText(host.replace(/^"(.*)"$/, '$1')).slice(0, 256);
 }

@@ -49,6 +49,17 @@ export function* eachArgument(cmdline: Buffer): Generator<Buffer, void> {
   }
 }
 
+/** The value of a variable, of the first that has this name, as getenv(3) finds it; null when there is none. */
+export function variable(environ: Buffer, name: string): Buffer | null {
+  const wanted = Buffer.from(`\0${name}=`, 'latin1');
+  const isFirst = environ.subarray(0, wanted.length - 1).equals(wanted.subarray(1));
+  const at = isFirst ? -1 : environ.indexOf(wanted);
+  if (at === -1 && !isFirst) return null;
+  const start = at + wanted.length;
+  const nul = environ.indexOf(0, start);
+  return environ.subarray(start, nul === -1 ? environ.length : nul);
+}
+
 export const splitArguments = (cmdline: Buffer): Buffer[] => [...eachArgument(cmdline)];
 
 /** So many bytes at most are a character of UTF-8. */

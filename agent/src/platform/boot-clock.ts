@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 
 /**
  * Milliseconds since this machine started, with the time in which it slept, which CLOCK_MONOTONIC leaves out. Nobody can
@@ -6,8 +6,7 @@ import { readFileSync } from 'node:fs';
  */
 export function sinceBoot(): number | null {
   try {
-    const seconds = /^(\d+\.\d+) /.exec(readFileSync('/proc/uptime', 'latin1'))?.[1];
-    return seconds === undefined ? null : Number(seconds) * 1000;
+    return uptime() * 1000;
   } catch {
     return null;
   }
