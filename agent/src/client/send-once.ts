@@ -73,7 +73,8 @@ export function sendOnce(deps: {
       .finally(() => {
         done.end();
         going -= 1;
-        if (going > 0) return;
+        // Answered, or not known yet.
+        if (over.signal.aborted || going > 0) return;
         reject(worst ?? new TransportError('broken', 'the server did not answer in time'));
         settle('over');
       });
