@@ -299,6 +299,8 @@ export function createGate(deps: GateDeps): Gate {
     // Nobody is asked for it.
     if (parsed.mode === 'sudo-registered')
       return end(verdictFrame((await decide(deps, parsed, conversation)) === 'go_on'));
+    // At once: what is looked at next may have to wait for a disk.
+    flush();
     const onStop = () => {
       // The plugin has by what the next agent goes on with its request; whoever has not is refused.
       giveUp(isPlugin(parsed) ? LEFT : STOPPING);
@@ -333,7 +335,7 @@ export function createGate(deps: GateDeps): Gate {
         else void outcome.settle({ outcome: 'granted', detail: null }, 'once_started');
       });
     } finally {
-      // Before what is said of a failure: a hook takes nothing for an answer that does not begin with `A`.
+      // Before what is said of a failure.
       flush();
       clearInterval(heart);
       deps.stopping?.removeEventListener('abort', onStop);

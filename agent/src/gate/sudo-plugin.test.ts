@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
+import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { connectHook, frame, helloPayload } from '../testing/fake-hook.ts';
 import { connectPlugin, type PluginLists, SUDO_ID } from '../testing/fake-plugin.ts';
@@ -746,7 +747,8 @@ describe('the plugin at the gate: what became of the command', SHORT, () => {
   it('is heard though its sudo is gone before it could be answered, which would end the conversation', async () => {
     const heard = Promise.withResolvers<string>();
     const sudo = { report: (_: PluginHello, { token }: PluginParts) => heard.resolve(token.toString()) };
-    const gate = createGate({ plugin: { registered: null, sudo }, log: silentLog } as unknown as GateDeps);
+    const deps = { plugin: { registered: null, sudo }, clock: systemClock, log: silentLog };
+    const gate = createGate(deps as unknown as GateDeps);
     let isOver = false;
     const stream = new Duplex({
       read() {},
