@@ -767,6 +767,29 @@ describe('the plugin at the gate: what became of the command', SHORT, () => {
     assert.equal(await heard.promise, 'whose');
   });
 
+  it('is heard of a sudo that has gone, to which nothing is said any more', async () => {
+    const heard = Promise.withResolvers<string>();
+    const sudo = { report: (_: PluginHello, { token }: PluginParts) => heard.resolve(token.toString()) };
+    const deps = { plugin: { registered: null, sudo }, clock: systemClock, log: silentLog };
+    const gate = createGate(deps as unknown as GateDeps);
+    const said: string[] = [];
+    const stream = new Duplex({
+      read() {},
+      write: (chunk: Buffer, _encoding, done) => {
+        said.push(chunk.toString('latin1'));
+        done();
+      },
+    });
+    const fields = { v: 1, mode: 'sudo-report', build: TEST_BUILD, api: '1.21', pid: 7, pstart: '777' };
+    stream.push(frame('H', helloPayload({ ...fields, event: 'ended', status_type: 1, status: 0, ms: 5 })));
+    stream.push(frame('D', 'kwhose'));
+    stream.push(frame('E', ''));
+    stream.push(null);
+    await gate.handle(stream);
+    assert.equal(await heard.promise, 'whose');
+    assert.deepEqual(said, []);
+  });
+
   it('reaches the server in its order, however long it takes for the first', async () => {
     await using gate = await createTestGate();
     const told: string[] = [];
