@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
 import { CHAIN_START } from '#shared/events.ts';
@@ -11,6 +11,7 @@ import { JOURNAL_START } from '#shared/journal-head.ts';
 import { grantEntry } from '#shared/offline-grant.ts';
 import { sampleRecord } from '#shared/testing/request-record.ts';
 import { systemClock } from '../platform/clock.ts';
+import { UntrustedFile } from '../state/trusted-file.ts';
 import { entryHash, openChain } from './chain.ts';
 
 const CHAIN = new URL('chain.ts', import.meta.url).href;
@@ -54,6 +55,38 @@ describe('a journal', () => {
     await w.chain.append(end('after'), { evenIfFull: false });
     const [first, second, ...more] = await w.chain.entries();
     assert.deepEqual([second?.prevHash, more], [first?.hash, []]);
+  });
+
+  it('goes on from what another process wrote, and from what was laid aside meanwhile', async () => {
+    await using w = await world();
+    const other = openChain({ ...w.files, schema: grantEntry, clock: systemClock, log: { error: () => undefined } });
+    for (const chain of [w.chain, w.chain, other, w.chain, other, other, w.chain])
+      await chain.append(end('x'), { evenIfFull: false });
+    const entries = await other.entries();
+    assert.deepEqual(
+      entries.map(({ prevHash }) => prevHash),
+      [CHAIN_START, ...entries.slice(0, -1).map(({ hash }) => hash)],
+    );
+    const last = entries.at(-1)!;
+    await other.reported(last);
+    await rename(w.files.file, `${w.files.file}.1`);
+    await w.chain.append(end('after'), { evenIfFull: false });
+    assert.equal((await w.chain.entries())[0]?.prevHash, last.hash);
+  });
+
+  it('that others can write, or whose end is no entry, is not gone on with by who wrote it last either', async () => {
+    await using w = await world();
+    await w.chain.append(end('one'), { evenIfFull: false });
+    await chmod(w.files.file, 0o666);
+    await assert.rejects(w.chain.append(end('two'), { evenIfFull: false }), UntrustedFile);
+    await chmod(w.files.file, 0o600);
+    const folder = dirname(w.files.file);
+    await chmod(folder, 0o777);
+    await assert.rejects(w.chain.append(end('two'), { evenIfFull: false }), UntrustedFile);
+    await chmod(folder, 0o700);
+    await w.chain.append(end('two'), { evenIfFull: false });
+    await appendFile(w.files.file, 'not json\n');
+    await assert.rejects(w.chain.append(end('three'), { evenIfFull: false }), /damaged/);
   });
 
   it('of which thousands are to be told is not read whole for each of them', async () => {

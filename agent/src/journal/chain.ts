@@ -1,7 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import type { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { CHAIN_START } from '#shared/events.ts';
@@ -31,6 +43,16 @@ const LAY_ASIDE_BYTES = 256 * 1024;
 /** Above this only what must be written is, so that nobody fills a disk by it. */
 const FULL_BYTES = 8 * 1024 * 1024;
 const READ_LIMIT = 64 * 1024 * 1024;
+
+const flush = promisify(fsync);
+
+/** The end of the file. */
+interface End {
+  /** Size of all finished lines. */
+  bytes: number;
+  /** Of the last entry; undefined: it cannot be read. */
+  hash: string | undefined;
+}
 
 /** A file of entries that the server is told of when it can be. */
 export interface Chain<Entry extends Chained> {
@@ -75,6 +97,24 @@ export function openChain<Entry extends Chained>(deps: {
     const whole = content?.subarray(0, content.lastIndexOf(0x0a) + 1) ?? Buffer.alloc(0);
     const text = whole.toString('utf8');
     return { lines: text === '' ? [] : text.slice(0, -1).split('\n'), bytes: whole.length };
+  }
+
+  /** The end as it was left here, and by what the file is known to be as it was then: each change to it leaves a trace. */
+  let left: (End & { stamp: string }) | null = null;
+
+  /** Of a file that is there: which one it is, when it changed, and who may change it or what is in its folder. */
+  function stampOf(info: BigIntStats): string {
+    const { dev, ino, size, mtimeNs, ctimeNs } = info;
+    const folder = statSync(dirname(file), { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs, folder.ino, folder.uid, folder.mode].join(':');
+  }
+
+  async function end(): Promise<End> {
+    const info = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    if (info !== undefined && left !== null && stampOf(info) === left.stamp) return left;
+    const { lines: written, bytes } = await lines();
+    const last = written.at(-1);
+    return { bytes, hash: last === undefined ? ((await reportedHash()) ?? CHAIN_START) : parse(last)?.hash };
   }
 
   function parse(line: string): Entry | null {
@@ -141,22 +181,23 @@ export function openChain<Entry extends Chained>(deps: {
   return {
     append: (content, { evenIfFull }) =>
       locked(async () => {
-        const { lines: written, bytes } = await lines();
+        const { bytes, hash: before } = await end();
         if (!evenIfFull && bytes > FULL_BYTES) return false;
-        const last = written.at(-1);
-        const before = last === undefined ? ((await reportedHash()) ?? CHAIN_START) : parse(last)?.hash;
         if (before === undefined) throw new UntrustedFile(file, `${file} is damaged. Keep a copy, and remove it.`);
         const entry = { id: randomUUID(), at: clock.now(), ...content, prevHash: before };
-        const line = Buffer.from(`${JSON.stringify({ ...entry, hash: entryHash(entry) })}\n`);
-        const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+        const hash = entryHash(entry);
+        const line = Buffer.from(`${JSON.stringify({ ...entry, hash })}\n`);
+        left = null;
+        // Only the flush is waited for elsewhere: each step through the thread pool costs more than the step.
+        const handle = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
         try {
-          await handle.truncate(bytes);
+          ftruncateSync(handle, bytes);
           // On a disk that is nearly full the system writes what fits, and says no only to the next write.
-          for (let at = 0; at < line.length; )
-            at += (await handle.write(line, at, line.length - at, bytes + at)).bytesWritten;
-          await handle.sync();
+          for (let at = 0; at < line.length; ) at += writeSync(handle, line, at, line.length - at, bytes + at);
+          await flush(handle);
+          left = { bytes: bytes + line.length, hash, stamp: stampOf(fstatSync(handle, { bigint: true })) };
         } finally {
-          await handle.close();
+          closeSync(handle);
         }
         if (bytes === 0) await syncFolder(dirname(file));
         return true;
