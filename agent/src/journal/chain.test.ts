@@ -110,6 +110,10 @@ describe('a journal', () => {
     read = 0;
     for (const entry of entries.slice(0, 10)) await w.chain.reported(entry);
     assert.ok(read <= 10, `${read} entries were read`);
+    await w.chain.reported(entries.at(-4)!);
+    read = 0;
+    assert.deepEqual(await w.chain.unreported(), entries.slice(-3));
+    assert.ok(read <= 10, `${read} entries were read`);
     await w.chain.reported(entries.at(-1)!);
     await assert.rejects(stat(w.files.file), 'all of it was told: it is laid aside');
   });

@@ -134,10 +134,22 @@ export function openChain<Entry extends Chained>(deps: {
     return told;
   }
 
-  async function entries(): Promise<Entry[]> {
-    const read = (await lines()).lines.map(parse);
+  function parsed(written: readonly string[]): Entry[] {
+    const read = written.map(parse);
     if (read.includes(null)) deps.log.error(`${file} holds lines that cannot be read; they are not reported`);
     return read.filter((entry) => entry !== null);
+  }
+
+  const entries = async () => parsed((await lines()).lines);
+
+  /** What was told is not gone through again: it may be a thousand times of what is still to be told. */
+  async function unreported(): Promise<Entry[]> {
+    const { lines: written } = await lines();
+    const told = await reportedHash();
+    if (told === null) return parsed(written);
+    return parsed(
+      written.slice(written.findLastIndex((line) => line.includes(told) && parse(line)?.hash === told) + 1),
+    );
   }
 
   /** How many entries were laid aside, and the hash of the last of them. */
@@ -175,9 +187,6 @@ export function openChain<Entry extends Chained>(deps: {
     };
   }
 
-  const after = (all: readonly Entry[], hash: string | null) =>
-    all.slice(all.findIndex((entry) => entry.hash === hash) + 1);
-
   return {
     append: (content, { evenIfFull }) =>
       locked(async () => {
@@ -205,11 +214,12 @@ export function openChain<Entry extends Chained>(deps: {
 
     entries: () => locked(entries),
 
-    unreported: () => locked(async () => after(await entries(), await reportedHash())),
+    unreported: () => locked(unreported),
 
     reported: (entry) =>
       locked(async () => {
         await atomicWrite(cursor, `${entry.hash}\n`);
+        if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) <= LAY_ASIDE_BYTES) return;
         const { lines: written, bytes } = await lines();
         if (bytes <= LAY_ASIDE_BYTES) return;
         // Who tells thousands after an outage is here once for each: all are read only for the last one.
