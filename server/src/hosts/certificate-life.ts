@@ -1,7 +1,8 @@
 import type { Life } from '../certificates/authority.ts';
 
 const DAY_MS = 86_400_000;
-const WARNED_MS = 30 * DAY_MS;
+/** At most so long before its end, milliseconds. */
+export const WARNED_MS = 30 * DAY_MS;
 
 /**
  * Pure rule: whether somebody should look why it was not renewed. 30 days before its end; one that lives shorter than 120

@@ -1,10 +1,11 @@
 import type { Metric } from 'prom-client';
 import type { CertificateAuthority } from '../certificates/authority.ts';
+import type { Database } from '../db/database.ts';
+import type { Query } from '../db/query.ts';
 import type { Clock } from '../platform/clock.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import type { CaRotation } from './ca-rotation.ts';
-import { endsSoon } from './certificate-life.ts';
-import { type LiveHost, lifeOfHost } from './store.ts';
+import { countHosts, type HostCounts, listCertificateEnds } from './store.ts';
 
 /** Above so many hosts none has a line of its own: 3,000 lines a look are more than anybody alerts on. */
 const MOST_SERIES = 2000;
@@ -17,40 +18,46 @@ const MOST_VERSIONS = 20;
 
 const AGENT_STATUSES = ['online', 'silent', 'never_seen'] as const;
 const WITHIN = [
-  ['1h', HOUR_SECONDS],
-  ['1d', DAY_SECONDS],
-  ['7d', 7 * DAY_SECONDS],
-  ['30d', 30 * DAY_SECONDS],
+  ['1h', 'hour'],
+  ['1d', 'day'],
+  ['7d', 'week'],
+  ['30d', 'month'],
 ] as const;
 
-/** What is shown of all hosts together, counted in one pass: there may be ten thousand. */
-function summaryOf(hosts: readonly LiveHost[], now: number) {
-  const statuses = { online: 0, silent: 0, never_seen: 0 };
-  /** How many hosts have each version. */
-  const versions = new Map<string, number>();
-  /** Seconds until certificates end, by host, as far as there are few enough; below 0 when they have. */
-  const ends: { hostname: string; seconds: number }[] = [];
-  /** As many as end within each of these times. */
-  const within = WITHIN.map(() => 0);
-  let [endingSoon, first] = [0, null as number | null];
-  for (const host of hosts) {
-    const { hostname, last_seen_at: lastSeenAt, agent_version: agentVersion } = host;
-    const life = lifeOfHost(host);
-    statuses[lastSeenAt === null ? 'never_seen' : now - lastSeenAt < ONLINE_MS ? 'online' : 'silent'] += 1;
-    const version = agentVersion ?? 'unknown';
-    versions.set(version, (versions.get(version) ?? 0) + 1);
-    if (life === null) continue;
-    const seconds = (life.until - now) / 1000;
-    if (ends.length <= MOST_SERIES) ends.push({ hostname, seconds });
-    if (first === null || seconds < first) first = seconds;
-    if (endsSoon(life, now)) endingSoon += 1;
-    for (let index = 0; index < WITHIN.length; index += 1) if (seconds <= WITHIN[index]![1]) within[index]! += 1;
-  }
-  return { count: hosts.length, statuses, versions, ends, within, endingSoon, first };
+/** What is shown of all hosts together. */
+async function summaryOf(query: Query, now: number) {
+  const after = (seconds: number) => now + seconds * 1000;
+  const counts = await countHosts(query, {
+    now,
+    onlineAfter: now - ONLINE_MS,
+    ...{
+      hour: after(HOUR_SECONDS),
+      day: after(DAY_SECONDS),
+      week: after(7 * DAY_SECONDS),
+      month: after(30 * DAY_SECONDS),
+    },
+  });
+  const sum = (of: (version: HostCounts) => number) => counts.reduce((total, version) => total + of(version), 0);
+  const [count, everSeen, online] = [sum((of) => of.hosts), sum((of) => of.everSeen), sum((of) => of.online)];
+  const firsts = counts.flatMap(({ first }) => first ?? []);
+  const seconds = (until: number) => (until - now) / 1000;
+  const ends = sum((of) => of.certificates) > MOST_SERIES ? [] : await listCertificateEnds(query);
+  return {
+    count,
+    statuses: { online, silent: everSeen - online, never_seen: count - everSeen },
+    /** How many hosts have each version. */
+    versions: counts.map(({ version, hosts }): [string, number] => [version, hosts]),
+    /** Seconds until certificates end, by host; below 0 when they have. None when there are too many. */
+    ends: ends.map(({ hostname, until }) => ({ hostname, seconds: seconds(until) })),
+    /** As many as end within each of these times. */
+    within: WITHIN.map(([label, time]) => ({ label, count: sum((of) => of[time]) })),
+    endingSoon: sum((of) => of.endingSoon),
+    first: firsts.length === 0 ? null : seconds(Math.min(...firsts)),
+  };
 }
 
 /** Versions by how many hosts have them; those behind the most frequent ones together. */
-function versionsOf(counts: ReadonlyMap<string, number>): [string, number][] {
+function versionsOf(counts: readonly [string, number][]): [string, number][] {
   const ordered = [...counts].sort(([, a], [, b]) => b - a);
   const others = ordered.slice(MOST_VERSIONS).reduce((sum, [, count]) => sum + count, 0);
   return [...ordered.slice(0, MOST_VERSIONS), ...(others > 0 ? [['other', others] as [string, number]] : [])];
@@ -58,14 +65,13 @@ function versionsOf(counts: ReadonlyMap<string, number>): [string, number][] {
 
 /** Hosts and the certificates of hosts, as they are when somebody asks. */
 export function hostMetrics(deps: {
-  /** Hosts that are not revoked. */
-  hosts: () => Promise<readonly LiveHost[]>;
+  db: Pick<Database, 'query'>;
   clock: Clock;
   ca: Pick<CertificateAuthority, 'certificates'>;
   caRotation: Pick<CaRotation, 'status'>;
 }): Metric[] {
-  const { clock, ca, caRotation } = deps;
-  const fleet = shortly(async () => summaryOf(await deps.hosts(), clock.now()));
+  const { db, clock, ca, caRotation } = deps;
+  const fleet = shortly(() => summaryOf(db.query, clock.now()));
   const now = () => clock.now();
   const signingEndsAt = () => ca.certificates()[0]?.life.until ?? 0;
 
@@ -102,9 +108,7 @@ export function hostMetrics(deps: {
       labelNames: ['hostname'],
       async read() {
         const { ends } = await fleet();
-        return ends.length > MOST_SERIES
-          ? []
-          : ends.map(({ hostname, seconds }) => ({ labels: { hostname }, value: seconds }));
+        return ends.map(({ hostname, seconds }) => ({ labels: { hostname }, value: seconds }));
       },
     }),
     readGauge({
@@ -122,7 +126,7 @@ export function hostMetrics(deps: {
       labelNames: ['within'],
       async read() {
         const { within } = await fleet();
-        return WITHIN.map(([label], index) => ({ labels: { within: label }, value: within[index]! }));
+        return within.map(({ label, count }) => ({ labels: { within: label }, value: count }));
       },
     }),
     readGauge({

@@ -13,7 +13,6 @@ import { createLogReports } from './log-reports.ts';
 import { hostMetrics } from './metrics.ts';
 import { createHostsRouter } from './router.ts';
 import type { HostService } from './service.ts';
-import { liveHosts } from './store.ts';
 
 const MINUTE_MS = 60_000;
 const CA_EVENTS: ReadonlySet<string> = new Set(['ca_rotation_begun', 'ca_activated', 'ca_rotation_finished']);
@@ -61,7 +60,7 @@ export function hostsModule(
         }),
       ),
     ],
-    metrics: [failures, rejections, ...hostMetrics({ hosts: () => liveHosts(db.query), clock, ca, caRotation })],
+    metrics: [failures, rejections, ...hostMetrics({ db, clock, ca, caRotation })],
     async start() {
       // What another process did to the keys folder counts here when its event is read.
       unfollow = events.follow(({ event }) => {

@@ -15,6 +15,7 @@ import type {
   HostsTable,
 } from '../db/schema.ts';
 import { first, rawStatement, statement } from '../db/statement.ts';
+import { WARNED_MS } from './certificate-life.ts';
 
 export type { Host } from '../db/schema.ts';
 
@@ -202,17 +203,83 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
   return result.numUpdatedRows === 1n;
 }
 
-const LIVE_HOST = ['hostname', 'certificate_from', 'certificate_until', 'last_seen_at', 'agent_version'] as const;
+/** Times that hosts are counted by, milliseconds. */
+interface CountedBy {
+  now: number;
+  /** Whoever was heard of later is online. */
+  onlineAfter: number;
+  /** Certificates that end until then. */
+  hour: number;
+  day: number;
+  week: number;
+  month: number;
+}
 
-/** What is measured of a host. */
-export type LiveHost = Pick<HostsTable, (typeof LIVE_HOST)[number]>;
+/** How many hosts that are not revoked have a version of the agent, and how many of these are so. */
+export interface HostCounts extends Record<'hour' | 'day' | 'week' | 'month', number> {
+  version: string;
+  hosts: number;
+  everSeen: number;
+  online: number;
+  /** Of which it is known when they end. */
+  certificates: number;
+  /** As `endsSoon` says. */
+  endingSoon: number;
+  /** When the first certificate of them ends; null: they have none. */
+  first: number | null;
+}
 
-const selectLiveHosts = statement((query, _given: object) =>
-  query.selectFrom('hosts').select(LIVE_HOST).where('state', '<>', 'revoked'),
+const selectHostCounts = statement((query, given: CountedBy) =>
+  query
+    .selectFrom('hosts')
+    // Written so that no index seems to help: SQLite would look each row up by it, in the order of the names.
+    .where(sql<boolean>`nullif(state, 'revoked') is not null`)
+    .groupBy(sql.ref('version'))
+    .select((e) => {
+      const hosts = e.fn.countAll<number>();
+      const endingUntil = (at: number) => hosts.filterWhere('certificate_until', '<=', at);
+      const left = sql<number>`(certificate_until - ${given.now})`;
+      return [
+        e.fn.coalesce('agent_version', sql.lit('unknown')).as('version'),
+        hosts.as('hosts'),
+        e.fn.count<number>('last_seen_at').as('everSeen'),
+        hosts.filterWhere('last_seen_at', '>', given.onlineAfter).as('online'),
+        e.fn.count<number>('certificate_until').as('certificates'),
+        hosts
+          .filterWhere(
+            sql<boolean>`${left} <= ${sql.lit(WARNED_MS)} and ${left} * 4 <= certificate_until - certificate_from`,
+          )
+          .as('endingSoon'),
+        endingUntil(given.hour).as('hour'),
+        endingUntil(given.day).as('day'),
+        endingUntil(given.week).as('week'),
+        endingUntil(given.month).as('month'),
+        e.fn.min('certificate_until').as('first'),
+      ];
+    }),
 );
 
-/** Hosts that are not revoked, in any order: as the database has them, because metrics ask for ten thousand each second. */
-export const liveHosts = async (query: Query): Promise<LiveHost[]> => (await selectLiveHosts(query, {})).rows;
+/** Counts hosts by version, in the database: metrics ask each second, and there may be ten thousand. */
+export async function countHosts(query: Query, by: CountedBy): Promise<HostCounts[]> {
+  const { rows } = await selectHostCounts(query, by);
+  // Postgres writes counts as texts.
+  return rows.map(({ version, first, ...counts }) => ({
+    version,
+    first: first === null ? null : Number(first),
+    ...(Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, Number(count)])) as typeof counts),
+  }));
+}
+
+/** When the certificates end of hosts that are not revoked, in any order. */
+export async function listCertificateEnds(query: Query): Promise<{ hostname: string; until: number }[]> {
+  return kysely(query)
+    .selectFrom('hosts')
+    .select(['hostname', 'certificate_until as until'])
+    .where('state', '<>', 'revoked')
+    .where('certificate_until', 'is not', null)
+    .$narrowType<{ until: number }>()
+    .execute();
+}
 
 /** What others need to know of a host: nulls for one that is not known. */
 export async function hostFacts(
