@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type { Metric } from 'prom-client';
 import { VERSION } from '../version.ts';
-import type { Engine } from './engine.ts';
+import type { Durability, Engine } from './engine.ts';
 import { createDatabaseMeasure } from './measured.ts';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
@@ -37,7 +37,7 @@ import { openSqlite } from './sqlite.ts';
 import { createTroubleTeller, type TroubleListener } from './tell-trouble.ts';
 import { DatabaseTrouble } from './trouble.ts';
 
-/** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
+/** Runs inside a transaction; what it registers with `afterCommit` runs once the change is as durable as it is to be. */
 export interface UnitOfWork {
   readonly driver: Database['driver'];
   readonly query: Query;
@@ -53,8 +53,10 @@ export interface Database {
   readonly query: Query;
   /** Reads everything as it was at one moment, while others go on writing. */
   snapshot<T>(run: (query: Query) => Promise<T>): Promise<T>;
-  /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
-  transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
+  /**
+   * All or nothing; durable when the promise resolves, unless it may be lost. Any exception rolls back and is thrown again.
+   */
+  transaction<T>(run: (work: UnitOfWork) => Promise<T>, durability?: Durability): Promise<T>;
   /** Whether what failed is trouble with it that was told already. */
   isTold(error: unknown): boolean;
   /** How long ago it could not be asked or written last, milliseconds; null: it always could. */
@@ -189,17 +191,19 @@ export async function openDatabase(
     metrics,
     query: closed(engine.reader),
     snapshot: (run) => engine.snapshot((query) => run(closed(query))),
-    async transaction(run) {
+    async transaction(run, durability) {
       const after: (() => void)[] = [];
       const ended: (() => void)[] = [];
       try {
-        const result = await engine.transact((query) =>
-          run({
-            driver: engine.driver,
-            query: closed(query),
-            afterCommit: (callback) => void after.push(callback),
-            onEnd: (callback) => void ended.push(callback),
-          }),
+        const result = await engine.transact(
+          (query) =>
+            run({
+              driver: engine.driver,
+              query: closed(query),
+              afterCommit: (callback) => void after.push(callback),
+              onEnd: (callback) => void ended.push(callback),
+            }),
+          durability,
         );
         told.wrote();
         for (const callback of after) callback();

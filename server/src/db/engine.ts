@@ -2,6 +2,17 @@ import type { Kysely, Transaction } from 'kysely';
 import type { Connections } from './measured.ts';
 import type { Schema } from './schema.ts';
 
+/** How far a transaction is to be trusted with what it writes. */
+export interface Durability {
+  /**
+   * A power cut may take it, for it is done once more then: on SQLite it does not wait for the disk. With it goes all that was
+   * written behind it and not waited for either, so what is left is always what there was at some moment; whatever was waited
+   * for stays, and so does what lies before that. Postgres may crash without this process, which would take it for done:
+   * there it is durable as any other.
+   */
+  readonly mayBeLost?: boolean;
+}
+
 /** What a database engine brings. */
 export interface Engine {
   driver: 'sqlite' | 'postgres';
@@ -11,8 +22,8 @@ export interface Engine {
   migrating<T>(run: (writer: Kysely<Schema>) => Promise<T>): Promise<T>;
   /** Reads everything as it was at one moment, while others go on writing. */
   snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
-  /** Runs in a transaction; resolves when it is durable. */
-  transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
+  /** Runs in a transaction; resolves when it is durable, or committed if it may be lost. */
+  transact<T>(run: (query: Transaction<Schema>) => Promise<T>, durability?: Durability): Promise<T>;
   /** Connections as of now; null where there are none. */
   connections(): Connections | null;
   /** Tells other server processes on the same database that there are new events. */

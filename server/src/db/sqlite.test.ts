@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import BetterSqlite from 'better-sqlite3';
+import { sql } from 'kysely';
 import { openDatabase } from './database.ts';
+import type { Durability } from './engine.ts';
 import { kysely } from './query.ts';
 import { openTestSqlite } from './test-databases.ts';
 import { TEST_FOLDER } from './test-postgres.ts';
@@ -44,6 +46,61 @@ test('reads see what is committed, and nothing of what is not', async (t) => {
     assert.deepEqual(await names(), []);
   });
   assert.deepEqual(await names(), ['a']);
+});
+
+test('every transaction waits for the disk, unless it and all that it is committed with may be lost', async (t) => {
+  const db = await openTestSqlite(t);
+  const asked = (durability?: Durability) =>
+    db.transaction(async ({ query }) => {
+      const { rows } = await sql<{ synchronous: number }>`pragma synchronous`.execute(kysely(query));
+      return rows[0]!.synchronous;
+    }, durability);
+  const [normal, full] = [1, 2];
+  assert.equal(await asked(), full);
+  assert.equal(await asked({ mayBeLost: true }), normal);
+  assert.equal(await asked({ mayBeLost: false }), full);
+  const lost = { mayBeLost: true };
+  assert.deepEqual(await Promise.all([asked(lost), asked(), asked(lost)]), [full, full, full]);
+  assert.deepEqual(await Promise.all([asked(lost), asked(lost)]), [normal, normal]);
+  await assert.rejects(
+    db.transaction(async () => {
+      throw new Error('rolled back');
+    }, lost),
+  );
+  assert.equal(await asked(), full);
+});
+
+test('a power cut takes what may be lost and nothing before it, and what waits for the disk keeps both', async (t) => {
+  const folder = await mkdtemp(join(TEST_FOLDER, 'identree-power-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const dsn = join(folder, 'test.db');
+  const db = await openDatabase({ driver: 'sqlite', dsn });
+  t.after(() => db.close());
+  const write = (key: string, durability?: Durability) =>
+    db.transaction(({ query }) => kysely(query).insertInto('meta').values({ key, value: '' }).execute(), durability);
+  const logSize = async () => (await stat(`${dsn}-wal`)).size;
+  /** What is there when nothing of the log behind an octet has reached the disk. */
+  async function afterCut(octets: number): Promise<string[]> {
+    const cut = join(folder, `cut-${octets}.db`);
+    await copyFile(dsn, cut);
+    await copyFile(`${dsn}-wal`, `${cut}-wal`);
+    await truncate(`${cut}-wal`, octets);
+    const left = await openDatabase({ driver: 'sqlite', dsn: cut });
+    try {
+      return (await kysely(left.query).selectFrom('meta').select('key').orderBy('key').execute()).map(({ key }) => key);
+    } finally {
+      await left.close();
+    }
+  }
+  await write('1 waited');
+  const waited = await logSize();
+  await write('2 not waited', { mayBeLost: true });
+  const notWaited = await logSize();
+  assert.ok(notWaited > waited, 'it stands in the log');
+  await write('3 waited');
+  assert.deepEqual(await afterCut(waited), ['1 waited']);
+  assert.deepEqual(await afterCut(notWaited - 1), ['1 waited']);
+  assert.deepEqual(await afterCut(await logSize()), ['1 waited', '2 not waited', '3 waited']);
 });
 
 test('a page that is damaged is noticed when it is read, and its table is named', async (t) => {

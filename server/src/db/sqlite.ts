@@ -1,6 +1,6 @@
 import BetterSqlite from 'better-sqlite3';
 import { type Dialect, Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
-import type { Engine } from './engine.ts';
+import type { Durability, Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
 import { asTrouble, DatabaseTrouble } from './trouble.ts';
 import { cannotOpen } from './where-it-is.ts';
@@ -12,7 +12,7 @@ function open(path: string, readonly: boolean): BetterSqlite.Database {
     db = new BetterSqlite(path, { readonly, timeout: 5000 });
     if (!readonly) {
       db.pragma('journal_mode = WAL');
-      // An approval that was answered must survive a power cut: every commit waits for the disk.
+      // An approval that was answered must survive a power cut: every commit waits for the disk, unless it may be lost.
       db.pragma('synchronous = FULL');
       // What undoes a statement is gone with the process in any case; else a file is made for it in each larger transaction.
       db.pragma('temp_store = MEMORY');
@@ -112,6 +112,8 @@ function readerDialect(db: BetterSqlite.Database, tell: Tell, answered: Answered
 }
 
 interface Unit {
+  /** Whether somebody relies on it once it is committed. */
+  isDurable: boolean;
   run(query: Transaction<Schema>): Promise<unknown>;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -122,9 +124,12 @@ const GROUP = 64;
 
 /**
  * One writer at a time, and one wait for the disk for all who queued up meanwhile: each transaction is a savepoint of
- * a common one. A failure undoes its own savepoint only; nobody hears of success before the common commit is durable.
+ * a common one. A failure undoes its own savepoint only; nobody hears of success before the common commit is durable, or
+ * committed if all of them may be lost.
+ *
+ * @param waitForDisk whether commits wait for it from here on
  */
-function groupCommit(writer: Kysely<Schema>) {
+function groupCommit(writer: Kysely<Schema>, waitForDisk: (wait: boolean) => void) {
   const queue: Unit[] = [];
   let running: Promise<void> | null = null;
 
@@ -133,6 +138,7 @@ function groupCommit(writer: Kysely<Schema>) {
     /** What went wrong in each of them, which says more than what comes of it at the commit. */
     const failures = new Map<Unit, unknown>();
     try {
+      waitForDisk(group.some((unit) => unit.isDurable));
       await writer.transaction().execute(async (query) => {
         for (const unit of group) {
           await sql`savepoint unit`.execute(query);
@@ -168,9 +174,9 @@ function groupCommit(writer: Kysely<Schema>) {
   }
 
   return {
-    transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T> {
+    transact<T>(run: (query: Transaction<Schema>) => Promise<T>, { mayBeLost = false }: Durability = {}): Promise<T> {
       return new Promise<T>((resolve, reject) => {
-        queue.push({ run, resolve: resolve as Unit['resolve'], reject });
+        queue.push({ isDurable: !mayBeLost, run, resolve: resolve as Unit['resolve'], reject });
         running ??= drain();
       });
     },
@@ -189,7 +195,14 @@ export function openSqlite(path: string, tell: Tell, answered: Answered = () => 
   const readerFile = open(path, false);
   readerFile.pragma('query_only = ON');
   const writer = new Kysely<Schema>({ dialect: dialect(writerFile, WRITES, tell, answered) });
-  const { transact, idle } = groupCommit(writer);
+  let waits = true;
+  /** What is not waited for stands in the log of SQLite all the same, before what follows: the next wait is for both. */
+  function waitForDisk(wait: boolean): void {
+    if (wait === waits) return;
+    writerFile.pragma(`synchronous = ${wait ? 'FULL' : 'NORMAL'}`);
+    waits = wait;
+  }
+  const { transact, idle } = groupCommit(writer, waitForDisk);
   return {
     driver: 'sqlite',
     writer,

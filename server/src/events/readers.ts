@@ -201,13 +201,16 @@ export function createEventReaders(deps: {
         if (batch.length === 0 || stopping.signal.aborted) return false;
         const result = await handleUnder(lease, batch);
         const dealt = typeof result === 'function' ? { done: result } : result;
-        const outcome = await db.transaction(async (work) => {
-          // The fence of when it was read: what a successor has dealt with meanwhile is not ours to confirm.
-          if (!(await leases.stillHas(work, lease))) return 'lost';
-          if (!(await moveCursor(work, name, { from: cursor, to: batch.at(-1)!.seq }, clock.now()))) return 'again';
-          await dealt?.write?.(work);
-          return 'moved';
-        });
+        const outcome = await db.transaction(
+          async (work) => {
+            // The fence of when it was read: what a successor has dealt with meanwhile is not ours to confirm.
+            if (!(await leases.stillHas(work, lease))) return 'lost';
+            if (!(await moveCursor(work, name, { from: cursor, to: batch.at(-1)!.seq }, clock.now()))) return 'again';
+            await dealt?.write?.(work);
+            return 'moved';
+          },
+          { mayBeLost: reader.mayRepeat === true },
+        );
         if (outcome === 'lost') turn.lost();
         if (outcome === 'moved') dealt?.done?.();
         return outcome === 'again' || (outcome === 'moved' && batch.length === most);

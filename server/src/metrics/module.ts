@@ -38,6 +38,8 @@ export function metricsModule(
       metrics: {
         from: 'now',
         everyMs: COUNT_EVERY_MS,
+        // What was counted here is gone then as well.
+        mayRepeat: true,
         async handle(batch) {
           if (batch.some(({ event }) => event === 'policy_changed')) await knowRules();
           return () => {

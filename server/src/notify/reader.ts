@@ -22,6 +22,8 @@ export function createNotifyReader(deps: {
   return {
     from: 'now',
     batch: BATCH,
+    // The ids of what is to be told follow from the events: what is sent once more is known by the id that it had.
+    mayRepeat: true,
     async handle(events) {
       const { deliveries, ended, gone } = await deps.planning.plan(events);
       if (deliveries.length === 0 && ended.length === 0) return undefined;

@@ -132,6 +132,12 @@ export interface EventReader {
   readonly from?: 'start' | 'now';
   /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 50 unless it says otherwise. */
   readonly everyMs?: number;
+  /**
+   * Whether it does no harm that it deals with events once more after a power cut, though what it wrote of them is gone: on
+   * SQLite its cursor does not wait for the disk. What it has caused elsewhere meanwhile must be known again, by an id that
+   * follows from the event.
+   */
+  readonly mayRepeat?: boolean;
   /** How many events it is given at a time, at most. */
   readonly batch?: number;
   /** How many events are read ahead for it, at most: that many are in memory while it is held up. As many as it is given. */
