@@ -214,6 +214,17 @@ export async function createEventLog(deps: {
     pumping ??= readOn();
   }
 
+  let due = false;
+  /** Reads on in the next turn of the event loop: whoever made the change is answered first, and a host waits for that. */
+  function pumpNext(): void {
+    if (due) return;
+    due = true;
+    setImmediate(() => {
+      due = false;
+      pump();
+    });
+  }
+
   /** Gives readers what is new, until there is no more. */
   async function readOn(): Promise<void> {
     try {
@@ -246,7 +257,7 @@ export async function createEventLog(deps: {
   const appender = createEventAppender({
     db,
     clock: deps.clock,
-    onAppended: pump,
+    onAppended: pumpNext,
     onError: (error) => {
       if (!closed) deps.onError(error);
     },

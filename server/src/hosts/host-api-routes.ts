@@ -26,6 +26,9 @@ function parse<T>(schema: z.ZodType<T> | undefined, body: unknown): T {
   return parsed.data;
 }
 
+/** Why nobody waits for an answer any more: made once, because each request ends with it. */
+const OVER = new Error('the request is over');
+
 /** A call whose signature is good, of an operation that is done for several at once. */
 interface Entering {
   readonly who: Authenticated;
@@ -185,13 +188,13 @@ export function createHostApi(deps: {
         url: `${operation.base ?? HOST_API}${operation.path}`,
         async handler(request, reply) {
           const gone = new AbortController();
-          const onClose = () => gone.abort();
+          const onClose = () => gone.abort(OVER);
           reply.raw.once('close', onClose);
           try {
             const answered = await answer(operation, lane, request, gone.signal);
             return reply.code(operation.status ?? 200).send(answered);
           } finally {
-            gone.abort();
+            gone.abort(OVER);
             reply.raw.removeListener('close', onClose);
           }
         },

@@ -29,9 +29,14 @@ const API_POLICY = "default-src 'none'; frame-ancestors 'none'";
 
 /** Sets the security headers on every answer. A route may set its own Content-Security-Policy first. */
 export function securityHeaders(app: FastifyInstance, options: { https: boolean }): void {
-  app.decorateReply('cspNonce', '');
-  app.addHook('onRequest', async (_request, reply: FastifyReply) => {
-    reply.cspNonce = randomBytes(16).toString('base64');
+  // Most answers are none of a page, and need none.
+  const nonces = new WeakMap<FastifyReply, string>();
+  app.decorateReply('cspNonce', {
+    getter(this: FastifyReply) {
+      const nonce = nonces.get(this) ?? randomBytes(16).toString('base64');
+      nonces.set(this, nonce);
+      return nonce;
+    },
   });
   app.addHook('onSend', async (_request, reply: FastifyReply) => {
     const isPage = String(reply.getHeader('content-type') ?? '').startsWith('text/html');
