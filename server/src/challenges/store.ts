@@ -1,11 +1,11 @@
-import { type Selectable, sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { RunRequest } from '#shared/host-run.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { ChallengesTable } from '../db/schema.ts';
+import type { ChallengesTable, Schema } from '../db/schema.ts';
 import { first, rawStatement, rowOf, statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
@@ -314,6 +314,14 @@ export async function extendAllLeases(work: UnitOfWork, leaseUntil: number): Pro
     .execute();
 }
 
+const selectOverdue = statement((query, by: { expired: number; silent: number }) =>
+  query
+    .selectFrom('challenges')
+    .select('id')
+    .where('status', '=', PENDING)
+    .where((e) => e.or([e('expires_at', '<=', by.expired), e('lease_until', '<=', by.silent)])),
+);
+
 /**
  * Pending challenges whose time or lease is over: all of them, since no more than a bounded number wait. In any order: asked
  * for in the order of their ids, SQLite would look for them through everything that was ever asked.
@@ -321,13 +329,7 @@ export async function extendAllLeases(work: UnitOfWork, leaseUntil: number): Pro
  * @param by the moment by which the one and the other ended; 0: none has
  */
 export async function overdueChallenges(query: Query, by: { expired: number; silent: number }): Promise<string[]> {
-  const rows = await kysely(query)
-    .selectFrom('challenges')
-    .select('id')
-    .where('status', '=', PENDING)
-    .where((e) => e.or([e('expires_at', '<=', by.expired), e('lease_until', '<=', by.silent)]))
-    .execute();
-  return rows.map((row) => row.id);
+  return (await selectOverdue(query, by)).rows.map((row) => row.id);
 }
 
 /** Which of these challenges wait for an answer still. */
@@ -356,6 +358,15 @@ export async function pendingChallenges(
   return rows.map(fromRow);
 }
 
+const updateOutcome = statement(
+  (query, given: { id: string; outcome: 'granted' | 'refused'; detail: string | null; now: number }) =>
+    query
+      .updateTable('challenges')
+      .set({ outcome: given.outcome, outcome_detail: given.detail, outcome_at: given.now })
+      .where('id', '=', given.id)
+      .where('outcome', 'is', null),
+);
+
 /** What the host did with the answer; written once. */
 export async function recordOutcome(
   work: UnitOfWork,
@@ -364,14 +375,31 @@ export async function recordOutcome(
   detail: string | null,
   now: number,
 ): Promise<boolean> {
-  const result = await kysely(work.query)
-    .updateTable('challenges')
-    .set({ outcome, outcome_detail: detail, outcome_at: now })
-    .where('id', '=', id)
-    .where('outcome', 'is', null)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return (await updateOutcome(work.query, { id, outcome, detail, now })).numAffectedRows === 1n;
 }
+
+const approved = (query: Kysely<Schema>, { id }: { id: string }) =>
+  query.updateTable('challenges').where('id', '=', id).where('status', '=', 'approved');
+const updateStart = statement((query, given: { id: string; now: number }) =>
+  approved(query, given).set({ run_state: 'started', run_started_at: given.now }).where('run_state', 'is', null),
+);
+const updateEnd = statement(
+  (query, given: { id: string; now: number; exitStatus: number | null; signal: string | null; durationMs: number }) =>
+    approved(query, given)
+      .set({
+        run_state: 'ended',
+        run_ended_at: given.now,
+        run_exit_status: given.exitStatus,
+        run_signal: given.signal,
+        run_duration_ms: given.durationMs,
+      })
+      .where('run_ended_at', 'is', null),
+);
+const updateRefusal = statement((query, given: { id: string; now: number; reason: string }) =>
+  approved(query, given)
+    .set({ run_state: 'refused', run_ended_at: given.now, run_reason: given.reason })
+    .where('run_ended_at', 'is', null),
+);
 
 /**
  * What sudo did with the command. A start is written only where nothing is known yet; an end, or that it was not started
@@ -380,20 +408,13 @@ export async function recordOutcome(
  * @returns false when it changed nothing
  */
 export async function recordRun(work: UnitOfWork, id: string, run: RunRequest, now: number): Promise<boolean> {
-  const update = kysely(work.query).updateTable('challenges').where('id', '=', id).where('status', '=', 'approved');
-  const result = await (run.state === 'started'
-    ? update.set({ run_state: 'started', run_started_at: now }).where('run_state', 'is', null)
-    : update
-        .set({
-          run_state: run.state,
-          run_ended_at: now,
-          ...(run.state === 'ended'
-            ? { run_exit_status: run.exitStatus, run_signal: run.signal, run_duration_ms: run.durationMs }
-            : { run_reason: run.reason }),
-        })
-        .where('run_ended_at', 'is', null)
-  ).executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  const { query } = work;
+  const { numAffectedRows } = await (run.state === 'started'
+    ? updateStart(query, { id, now })
+    : run.state === 'ended'
+      ? updateEnd(query, { id, now, exitStatus: run.exitStatus, signal: run.signal, durationMs: run.durationMs })
+      : updateRefusal(query, { id, now, reason: run.reason }));
+  return numAffectedRows === 1n;
 }
 
 /** How many requests wait, exactly. */

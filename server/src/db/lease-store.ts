@@ -1,13 +1,16 @@
 import type { UnitOfWork } from './database.ts';
 import { kysely, type Query } from './query.ts';
 import type { LeasesTable } from './schema.ts';
+import { first, statement } from './statement.ts';
+
+const selectLeaseToChange = statement((query, given: { name: string }, { driver }) => {
+  const select = query.selectFrom('leases').selectAll().where('name', '=', given.name);
+  return driver === 'postgres' ? select.forUpdate() : select;
+});
 
 /** Reads a lease and keeps it from changing until the transaction ends. */
-export async function lockLease(work: UnitOfWork, name: string): Promise<LeasesTable | null> {
-  let select = kysely(work.query).selectFrom('leases').selectAll().where('name', '=', name);
-  if (work.driver === 'postgres') select = select.forUpdate();
-  return (await select.executeTakeFirst()) ?? null;
-}
+export const lockLease = async (work: UnitOfWork, name: string): Promise<LeasesTable | null> =>
+  first(await selectLeaseToChange(work.query, { name }));
 
 /** Writes a lease that no process had. False: another one was faster. */
 export async function insertLease(work: UnitOfWork, lease: LeasesTable): Promise<boolean> {
@@ -34,6 +37,9 @@ export async function expireLease(work: UnitOfWork, name: string, holder: string
     .execute();
 }
 
-export async function findLease(query: Query, name: string): Promise<LeasesTable | null> {
-  return (await kysely(query).selectFrom('leases').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
-}
+const selectLease = statement((query, given: { name: string }) =>
+  query.selectFrom('leases').selectAll().where('name', '=', given.name),
+);
+
+export const findLease = async (query: Query, name: string): Promise<LeasesTable | null> =>
+  first(await selectLease(query, { name }));

@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { EventCursorsTable } from '../db/schema.ts';
+import { first, statement } from '../db/statement.ts';
 
 /** Makes the cursor of a new reader; one that is there stays where it is. */
 export async function insertCursor(work: UnitOfWork, reader: string, seq: number, now: number): Promise<void> {
@@ -20,17 +21,27 @@ export async function insertCursor(work: UnitOfWork, reader: string, seq: number
     .execute();
 }
 
-export async function findCursor(query: Query, reader: string): Promise<EventCursorsTable | null> {
-  return (
-    (await kysely(query).selectFrom('event_cursors').selectAll().where('reader', '=', reader).executeTakeFirst()) ??
-    null
-  );
-}
+const selectCursor = statement((query, given: { reader: string }) =>
+  query.selectFrom('event_cursors').selectAll().where('reader', '=', given.reader),
+);
+
+export const findCursor = async (query: Query, reader: string): Promise<EventCursorsTable | null> =>
+  first(await selectCursor(query, { reader }));
+
+const selectCursors = statement((query, _: object) => query.selectFrom('event_cursors').selectAll().orderBy('reader'));
 
 /** How far each reader has come. */
 export async function listCursors(query: Query): Promise<EventCursorsTable[]> {
-  return kysely(query).selectFrom('event_cursors').selectAll().orderBy('reader').execute();
+  return (await selectCursors(query, {})).rows;
 }
+
+const updateCursor = statement((query, given: { reader: string; from: number; to: number; now: number }) =>
+  query
+    .updateTable('event_cursors')
+    .set({ seq: given.to, moved_at: given.now, problem: null, paused: 0 })
+    .where('reader', '=', given.reader)
+    .where('seq', '=', given.from),
+);
 
 /** Moves a cursor forward. False: it was moved back meanwhile, so what lies in between comes again. */
 export async function moveCursor(
@@ -39,13 +50,7 @@ export async function moveCursor(
   { from, to }: { from: number; to: number },
   now: number,
 ): Promise<boolean> {
-  const result = await kysely(work.query)
-    .updateTable('event_cursors')
-    .set({ seq: to, moved_at: now, problem: null, paused: 0 })
-    .where('reader', '=', reader)
-    .where('seq', '=', from)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return (await updateCursor(work.query, { reader, from, to, now })).numAffectedRows === 1n;
 }
 
 /** Moves a cursor back: what follows comes again. Where it is behind that already it stays. */

@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { Flag, NotifyChannelsTable } from '../db/schema.ts';
+import { statement } from '../db/statement.ts';
 import type { ChannelKind } from './channel.ts';
 
 /** A channel as it is stored. */
@@ -51,10 +52,11 @@ const fromRow = (row: NotifyChannelsTable): StoredChannel => ({
   updatedBy: row.updated_by,
 });
 
+const selectChannels = statement((query, _: object) => query.selectFrom('notify_channels').selectAll().orderBy('name'));
+
 /** All channels, by name. */
 export async function listChannels(query: Query): Promise<StoredChannel[]> {
-  const rows = await kysely(query).selectFrom('notify_channels').selectAll().orderBy('name').execute();
-  return rows.map(fromRow);
+  return (await selectChannels(query, {})).rows.map(fromRow);
 }
 
 export async function findChannel(query: Query, name: string): Promise<StoredChannel | null> {

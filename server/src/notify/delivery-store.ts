@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { NotifyAttemptsTable, NotifyDeliveriesTable } from '../db/schema.ts';
+import { isAmong, statement } from '../db/statement.ts';
 
 export type Queued = NotifyDeliveriesTable;
 
@@ -27,14 +28,17 @@ export async function insertDeliveries(work: UnitOfWork, deliveries: readonly No
   }
 }
 
-/** Channels for which something waits, and when the first of it is due. */
-export async function queuedChannels(query: Query): Promise<{ channel: string; dueAt: number }[]> {
-  const rows = await kysely(query)
+const selectQueuedChannels = statement((query, _: object) =>
+  query
     .selectFrom('notify_deliveries')
     .select((e) => ['channel', e.fn.min('due_at').as('due_at')])
     .where('status', '=', QUEUED)
-    .groupBy('channel')
-    .execute();
+    .groupBy('channel'),
+);
+
+/** Channels for which something waits, and when the first of it is due. */
+export async function queuedChannels(query: Query): Promise<{ channel: string; dueAt: number }[]> {
+  const { rows } = await selectQueuedChannels(query, {});
   return rows.map(({ channel, due_at }) => ({ channel, dueAt: Number(due_at) }));
 }
 
@@ -160,20 +164,18 @@ export async function noteAttempt(
   return true;
 }
 
-/** What announces requests that are over, and is not due yet, is looked at now. @returns channels for which something waited */
+const updateDue = statement((query, given: { requests: string; now: number }, { driver }) =>
+  query
+    .updateTable('notify_deliveries')
+    .set({ due_at: given.now })
+    .where('status', '=', QUEUED)
+    .where(isAmong(sql.ref('announces'), given.requests, driver))
+    .where('due_at', '>', given.now),
+);
+
+/** What announces requests that are over, and is not due yet, is looked at now. @returns how many deliveries these are */
 export async function hurry(work: UnitOfWork, requests: readonly string[], now: number): Promise<number> {
-  let hurried = 0;
-  for (const some of parts(requests)) {
-    const result = await kysely(work.query)
-      .updateTable('notify_deliveries')
-      .set({ due_at: now })
-      .where('status', '=', QUEUED)
-      .where('announces', 'in', some)
-      .where('due_at', '>', now)
-      .executeTakeFirst();
-    hurried += Number(result.numUpdatedRows);
-  }
-  return hurried;
+  return Number((await updateDue(work.query, { requests: JSON.stringify(requests), now })).numAffectedRows ?? 0);
 }
 
 /** One delivery stands for others from here on. */

@@ -107,8 +107,7 @@ export type Planning = ReturnType<typeof createPlanning>;
 export function createPlanning(deps: PlanningDeps) {
   const { db, clock } = deps;
 
-  async function rulesNow(): Promise<Rules> {
-    const channels = await listChannels(db.query);
+  async function rulesNow(channels: Rules['channels']): Promise<Rules> {
     const routes = (await listRoutes(db.query)).flatMap((route) => {
       if (!('unreadable' in route)) return [route];
       deps.unreadable.report('notify_routes', route);
@@ -265,7 +264,7 @@ export function createPlanning(deps: PlanningDeps) {
     },
 
     /** Whom an event is told to by the rules of now, and why all others are not. */
-    route: async (event: LoggedEvent): Promise<Routed> => route(event, await rulesNow()),
+    route: async (event: LoggedEvent): Promise<Routed> => route(event, await rulesNow(await listChannels(db.query))),
 
     /**
      * What is to be told of some events, requests that are over with them, and deliveries of which nothing is shown any more:
@@ -274,12 +273,13 @@ export function createPlanning(deps: PlanningDeps) {
     async plan(
       events: readonly LoggedEvent[],
     ): Promise<{ deliveries: NotifyDeliveriesTable[]; ended: readonly string[]; gone: readonly string[] }> {
-      const rules = await rulesNow();
-      const ended = events.flatMap((event) => (endsRequest(event) ? [event.challengeId!] : []));
-      const isNobody = rules.channels.length === 0;
+      const channels = await listChannels(db.query);
+      const ended = [...new Set(events.flatMap((event) => (endsRequest(event) ? [event.challengeId!] : [])))];
+      if (channels.length === 0) return { deliveries: [], ended, gone: [] };
+      const rules = await rulesNow(channels);
       const deliveries: NotifyDeliveriesTable[] = [];
       const gone: string[] = [];
-      for (const event of isNobody ? [] : events) {
+      for (const event of events) {
         // There is nothing left to tell.
         if (isErased(event)) continue;
         const planned = deliveriesOf(event, await route(event, rules));
@@ -287,7 +287,7 @@ export function createPlanning(deps: PlanningDeps) {
         deliveries.push(...planned, ...taken.back);
         gone.push(...taken.gone);
       }
-      return { deliveries, ended: [...new Set(ended)], gone };
+      return { deliveries, ended, gone };
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
+import { statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type Preferences, preferences } from './settings.ts';
 
@@ -11,9 +12,13 @@ function read(id: string, text: string): Preferences | UnreadableRow {
   }
 }
 
+const selectPreferences = statement((query, _: object) =>
+  query.selectFrom('notify_preferences').select(['person_id', 'preferences']),
+);
+
 /** What people have chosen, by person. */
 export async function listPreferences(query: Query): Promise<Map<string, Preferences | UnreadableRow>> {
-  const rows = await kysely(query).selectFrom('notify_preferences').select(['person_id', 'preferences']).execute();
+  const { rows } = await selectPreferences(query, {});
   return new Map(rows.map((row) => [row.person_id, read(row.person_id, row.preferences)]));
 }
 

@@ -27,14 +27,15 @@ export function createNotifyReader(deps: {
     async handle(events) {
       const { deliveries, ended, gone } = await deps.planning.plan(events);
       if (deliveries.length === 0 && ended.length === 0) return undefined;
+      let due = deliveries.length;
       return {
         async write(work: UnitOfWork) {
           await insertDeliveries(work, deliveries);
           // What waits for a later step, or for the end of the night, is seen to be over now and not only then.
-          if (ended.length > 0) await hurry(work, ended, deps.clock.now());
-          await unfold(work, gone);
+          if (ended.length > 0) due += await hurry(work, ended, deps.clock.now());
+          due += await unfold(work, gone);
         },
-        done: deps.wake,
+        done: () => (due > 0 ? deps.wake() : undefined),
       };
     },
   };

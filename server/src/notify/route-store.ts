@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { NotifyRoutesTable } from '../db/schema.ts';
+import { statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type RouteRule, routeRule } from './settings.ts';
 
@@ -30,15 +31,13 @@ function fromRow(row: NotifyRoutesTable): StoredRoute | UnreadableRow {
   }
 }
 
+const selectRoutes = statement((query, _: object) =>
+  query.selectFrom('notify_routes').selectAll().orderBy('created_at').orderBy('id'),
+);
+
 /** All routes, oldest first. */
 export async function listRoutes(query: Query): Promise<(StoredRoute | UnreadableRow)[]> {
-  const rows = await kysely(query)
-    .selectFrom('notify_routes')
-    .selectAll()
-    .orderBy('created_at')
-    .orderBy('id')
-    .execute();
-  return rows.map(fromRow);
+  return (await selectRoutes(query, {})).rows.map(fromRow);
 }
 
 export async function findRoute(query: Query, id: string): Promise<StoredRoute | UnreadableRow | null> {
