@@ -101,6 +101,27 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.equal((await cursorOf(c.db, 'sink'))?.seq, 280);
   });
 
+  test('has its cursor wait for the disk, unless it says that it may deal with events once more', async (t) => {
+    const durable: boolean[] = [];
+    const c = await cluster(t, async (context) => {
+      const db = await open(context);
+      const transaction: Database['transaction'] = (run, durability) => {
+        if (durability !== undefined) durable.push(durability.mayBeLost !== true);
+        return db.transaction(run, durability);
+      };
+      return { ...db, transaction };
+    });
+    const a = await c.start('a');
+    for (const mayRepeat of [undefined, true]) {
+      const seen = notes();
+      const reader = a.consume(`repeats ${mayRepeat}`, { ...seen.reader, ...(mayRepeat ? { mayRepeat } : {}) });
+      await c.write(a, 1);
+      await until(() => seen.confirmed.length > 0);
+      await reader.stop();
+      assert.deepEqual(new Set(durable.splice(0)), new Set([mayRepeat === undefined]));
+    }
+  });
+
   test('deals with what comes while it is at work together: each time a cursor is written', async (t) => {
     const c = await cluster(t, open);
     const a = await c.start('a');
