@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { Schema, SessionsTable } from '../db/schema.ts';
-import { isAmong, statement } from '../db/statement.ts';
+import { first, isAmong, statement } from '../db/statement.ts';
 import { readGroups, sourceIdOf } from './people-store.ts';
 import type { SignedIn } from './standing.ts';
 
@@ -173,13 +173,14 @@ export async function sweep(query: Query, now: number, olderThan: number): Promi
   await kysely(query).deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
 }
 
-/** How many sessions somebody could use. */
-export async function countLiveSessions(query: Query, now: number): Promise<number> {
-  const { n } = await kysely(query)
+const selectLiveCount = statement((query, given: { now: number }) =>
+  query
     .selectFrom('sessions')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
-    .executeTakeFirstOrThrow();
-  return Number(n);
-}
+    .where('expires_at', '>', given.now),
+);
+
+/** How many sessions somebody could use. */
+export const countLiveSessions = async (query: Query, now: number): Promise<number> =>
+  Number(first(await selectLiveCount(query, { now }))!.n);

@@ -417,12 +417,13 @@ export async function recordRun(work: UnitOfWork, id: string, run: RunRequest, n
   return numAffectedRows === 1n;
 }
 
-/** How many requests wait, exactly. */
-export async function countAllPending(query: Query): Promise<number> {
-  const { n } = await kysely(query)
+const selectPendingCount = statement((query, _: object) =>
+  query
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
-    .where('status', '=', PENDING)
-    .executeTakeFirstOrThrow();
-  return Number(n);
-}
+    .where('status', '=', PENDING),
+);
+
+/** How many requests wait, exactly. */
+export const countAllPending = async (query: Query): Promise<number> =>
+  Number(first(await selectPendingCount(query, {}))!.n);

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { BreakGlassHostsTable, EscrowRecordsTable } from '../db/schema.ts';
+import { statement } from '../db/statement.ts';
 
 export type BreakGlassHost = Selectable<BreakGlassHostsTable>;
 export type EscrowRecord = Selectable<EscrowRecordsTable>;
@@ -14,6 +15,18 @@ export async function findBreakGlassHost(query: Query, hostId: string): Promise<
 export async function listBreakGlassHosts(query: Query): Promise<BreakGlassHost[]> {
   return kysely(query).selectFrom('break_glass_hosts').selectAll().execute();
 }
+
+const selectPasswordTimes = statement((query, _: object) =>
+  query
+    .selectFrom('break_glass_hosts')
+    .select('created_at')
+    .where('created_at', 'is not', null)
+    .$narrowType<{ created_at: number }>(),
+);
+
+/** When the password of each host that has one was made. */
+export const passwordTimes = async (query: Query): Promise<number[]> =>
+  (await selectPasswordTimes(query, {})).rows.map(({ created_at }) => created_at);
 
 /** Writes what is given; the first time with everything else unknown. */
 export async function putBreakGlassHost(

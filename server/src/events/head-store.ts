@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { LogDisputesTable } from '../db/schema.ts';
+import { statement } from '../db/statement.ts';
 
 /** An event as far as the fold over the log needs it. */
 export interface Link {
@@ -64,16 +65,17 @@ export async function storeEpoch(work: UnitOfWork, epoch: { at: number; seq: num
   await kysely(work.query).insertInto('log_epochs').values(epoch).execute();
 }
 
-/** What hosts contradict now. One that was revoked says nothing any more. */
-export async function readDisputes(query: Query): Promise<LogDisputesTable[]> {
-  return kysely(query)
+const selectDisputes = statement((query, _: object) =>
+  query
     .selectFrom('log_disputes')
     .innerJoin('hosts', 'hosts.id', 'log_disputes.host_id')
     .where('hosts.state', '<>', 'revoked')
     .selectAll('log_disputes')
-    .orderBy('host_id')
-    .execute();
-}
+    .orderBy('host_id'),
+);
+
+/** What hosts contradict now. One that was revoked says nothing any more. */
+export const readDisputes = async (query: Query): Promise<LogDisputesTable[]> => (await selectDisputes(query, {})).rows;
 
 export async function readDispute(query: Query, hostId: string): Promise<LogDisputesTable | null> {
   return (

@@ -23,6 +23,9 @@ export interface StoredChannel {
   readonly updatedBy: string;
 }
 
+/** What a channel is called, and what is told by that. */
+export type ChannelName = Pick<StoredChannel, 'name' | 'kind' | 'owner'>;
+
 const flag = (value: boolean): Flag => (value ? 1 : 0);
 
 function settingsOf(text: string): StoredChannel['settings'] {
@@ -58,6 +61,14 @@ const selectChannels = statement((query, _: object) => query.selectFrom('notify_
 export async function listChannels(query: Query): Promise<StoredChannel[]> {
   return (await selectChannels(query, {})).rows.map(fromRow);
 }
+
+const selectNames = statement((query, _: object) =>
+  query.selectFrom('notify_channels').select(['name', 'kind', 'owner']).orderBy('name'),
+);
+
+/** What all channels are called, by name. */
+export const listNames = async (query: Query): Promise<ChannelName[]> =>
+  (await selectNames(query, {})).rows.map(({ kind, ...row }) => ({ ...row, kind: kind as ChannelKind }));
 
 export async function findChannel(query: Query, name: string): Promise<StoredChannel | null> {
   const row = await kysely(query).selectFrom('notify_channels').selectAll().where('name', '=', name).executeTakeFirst();

@@ -1,21 +1,20 @@
 import { Counter, Histogram, type Metric } from 'prom-client';
 import { inTime, shortly } from '../platform/gauges.ts';
 import { CHANNEL_KINDS } from './channel.ts';
-import type { StoredChannel } from './channel-store.ts';
+import type { ChannelName } from './channel-store.ts';
 import type { Counted } from './sender.ts';
 
 /** Of each channel there is a count of each from the start. */
 export const STATUSES = ['sent', 'failed', 'skipped', 'folded', 'dead_lettered'] as const satisfies readonly Counted[];
 
 /** What a channel is called where it is counted. Those of one person are counted by kind: no person is a label. */
-export const labelOf = ({ name, kind, owner }: Pick<StoredChannel, 'name' | 'kind' | 'owner'>): string =>
-  owner === null ? name : `personal:${kind}`;
+export const labelOf = ({ name, kind, owner }: ChannelName): string => (owner === null ? name : `personal:${kind}`);
 
 /** What is measured of notifications, under the names of the operations guide. */
-export function notifyMetrics(channels: () => Promise<readonly StoredChannel[]>): {
+export function notifyMetrics(channels: () => Promise<readonly ChannelName[]>): {
   metrics: Metric[];
-  counted(channel: StoredChannel, status: Counted, count: number): void;
-  took(channel: StoredChannel, seconds: number): void;
+  counted(channel: ChannelName, status: Counted, count: number): void;
+  took(channel: ChannelName, seconds: number): void;
 } {
   const registers: [] = [];
   const listed = shortly(channels);

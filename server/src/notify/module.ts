@@ -8,7 +8,7 @@ import type { HostService } from '../hosts/service.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { Channel } from './channel.ts';
-import { listChannels, type StoredChannel } from './channel-store.ts';
+import { listNames, type StoredChannel } from './channel-store.ts';
 import { createVapid } from './channels/vapid.ts';
 import { createChosen } from './chosen.ts';
 import { createConfigured } from './configured.ts';
@@ -64,8 +64,7 @@ export function notifyModule(
   const { db, clock, random, log } = ground;
   const vapid = createVapid(ground.keys.storage, ground.config.externalUrl);
   const createChannel = others.createChannel ?? createSystemChannels(ground, vapid);
-  const channels = () => listChannels(db.query);
-  const { metrics, counted, took } = notifyMetrics(channels);
+  const { metrics, counted, took } = notifyMetrics(() => listNames(db.query));
   let unlisten = () => {};
 
   /** Also where another process delivers. */
