@@ -378,27 +378,27 @@ export async function recordOutcome(
   return (await updateOutcome(work.query, { id, outcome, detail, now })).numAffectedRows === 1n;
 }
 
-const approved = (query: Kysely<Schema>, { id }: { id: string }) =>
-  query.updateTable('challenges').where('id', '=', id).where('status', '=', 'approved');
+const unended = (query: Kysely<Schema>, { id }: { id: string }) =>
+  query
+    .updateTable('challenges')
+    .where('id', '=', id)
+    .where('status', '=', 'approved')
+    .where('run_ended_at', 'is', null);
 const updateStart = statement((query, given: { id: string; now: number }) =>
-  approved(query, given).set({ run_state: 'started', run_started_at: given.now }).where('run_state', 'is', null),
+  unended(query, given).set({ run_state: 'started', run_started_at: given.now }).where('run_state', 'is', null),
 );
 const updateEnd = statement(
   (query, given: { id: string; now: number; exitStatus: number | null; signal: string | null; durationMs: number }) =>
-    approved(query, given)
-      .set({
-        run_state: 'ended',
-        run_ended_at: given.now,
-        run_exit_status: given.exitStatus,
-        run_signal: given.signal,
-        run_duration_ms: given.durationMs,
-      })
-      .where('run_ended_at', 'is', null),
+    unended(query, given).set({
+      run_state: 'ended',
+      run_ended_at: given.now,
+      run_exit_status: given.exitStatus,
+      run_signal: given.signal,
+      run_duration_ms: given.durationMs,
+    }),
 );
 const updateRefusal = statement((query, given: { id: string; now: number; reason: string }) =>
-  approved(query, given)
-    .set({ run_state: 'refused', run_ended_at: given.now, run_reason: given.reason })
-    .where('run_ended_at', 'is', null),
+  unended(query, given).set({ run_state: 'refused', run_ended_at: given.now, run_reason: given.reason }),
 );
 
 /**
