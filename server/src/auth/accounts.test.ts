@@ -248,8 +248,13 @@ test('whom a SCIM client pushed without saying what they sign in as is nobody, u
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' };
     const schemas = ['urn:ietf:params:scim:schemas:core:2.0:User'];
     const payload = JSON.stringify({ schemas, userName: 'mira', ...body });
+    // The directory follows the log as well, and began to before.
+    const followed = new Promise<void>((resolve) => {
+      site.app.events.follow(({ event }) => event === 'scim_resource_changed' && resolve());
+    });
     const answer = await site.app.http.inject({ method, url: `/scim/v2/Users${path}`, headers, payload });
     assert.ok(answer.statusCode < 300, answer.body);
+    await followed;
     await directory.settled();
     return answer.json() as { id: string };
   };
