@@ -476,7 +476,10 @@ test.describe('for everybody', () => {
     const { page, username, signIn, addPasskey } = await open();
     await signIn();
     await addPasskey();
-    const { code } = await site.do('ask', { user: username });
+    const runAs = { user: 'root', group: null, assurance: 'resolved' } as const;
+    const argv = ['systemctl', 'restart', 'nginx'];
+    const resolved = sampleResolved('/usr/bin/systemctl');
+    const { id, code } = await site.do('ask', { user: username, record: { gate: 'plugin', argv, runAs, resolved } });
     await page.goto(`/approve/${code}`);
     await expect(approve(page)).toBeEnabled();
     for (let i = 0; i < 12 && !(await approve(page).evaluate((b) => b === document.activeElement)); i++) {
@@ -485,7 +488,11 @@ test.describe('for everybody', () => {
     await expect(approve(page)).toBeFocused();
     await page.keyboard.press('Enter');
     await expect(title(page)).toHaveText('Approved by you');
-    // What the screen reader stands on next is the result.
+    // What the screen reader stands on next is the result, and stays when the page shows what became of the command.
+    await expect(title(page)).toBeFocused();
+    await site.do('outcome', { id, outcome: 'granted' });
+    await site.do('run', { id, run: { state: 'started' } });
+    await expect(page.locator('#outcome')).toContainText('Running');
     await expect(title(page)).toBeFocused();
   });
 

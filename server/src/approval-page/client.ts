@@ -127,7 +127,9 @@ async function refresh(): Promise<boolean> {
   shown = turn;
   const before = data.status + data.outcome;
   const ranBefore = data.run;
-  const hadFocus = old.contains(document.activeElement) || document.activeElement === document.body;
+  const focused = document.activeElement;
+  const isInside = old.contains(focused);
+  const hadFocus = isInside || focused === document.body;
   byId('page-data')!.textContent = block.textContent;
   data = readData();
   loadedAt = Date.now();
@@ -141,7 +143,7 @@ async function refresh(): Promise<boolean> {
   if (answered && hadFocus && data.status !== 'pending') {
     byId('title')?.focus({ preventScroll: true });
     scrollTo({ top: 0, behavior: 'auto' });
-  }
+  } else if (isInside && focused?.id) byId(focused.id)?.focus({ preventScroll: true });
   if (answered || ranBefore !== data.run) announce(byId('news')?.textContent ?? '');
   return true;
 }

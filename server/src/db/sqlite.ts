@@ -1,5 +1,5 @@
 import BetterSqlite from 'better-sqlite3';
-import { type Dialect, Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
+import { CompiledQuery, type Dialect, Kysely, SqliteDialect, type Transaction } from 'kysely';
 import type { Durability, Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
 import { asTrouble, DatabaseTrouble } from './trouble.ts';
@@ -119,12 +119,16 @@ interface Unit {
   reject(error: unknown): void;
 }
 
+const SAVEPOINT = CompiledQuery.raw('savepoint unit');
+const ROLLBACK_TO = CompiledQuery.raw('rollback to unit');
+const RELEASE = CompiledQuery.raw('release unit');
+
 /** The most transactions that share one wait for the disk. */
 const GROUP = 64;
 
 /**
  * One writer at a time, and one wait for the disk for all who queued up meanwhile: each transaction is a savepoint of
- * a common one. A failure undoes its own savepoint only; nobody hears of success before the common commit is durable, or
+ * a common one, or that one itself where nobody else waits. A failure undoes its own savepoint only; nobody hears of success before the common commit is durable, or
  * committed if all of them may be lost.
  *
  * @param waitForDisk whether commits wait for it from here on
@@ -137,23 +141,26 @@ function groupCommit(writer: Kysely<Schema>, waitForDisk: (wait: boolean) => voi
     const answers: (() => void)[] = [];
     /** What went wrong in each of them, which says more than what comes of it at the commit. */
     const failures = new Map<Unit, unknown>();
+    // Who is alone undoes the transaction itself.
+    const isAlone = group.length === 1;
     try {
       waitForDisk(group.some((unit) => unit.isDurable));
       await writer.transaction().execute(async (query) => {
         for (const unit of group) {
-          await sql`savepoint unit`.execute(query);
+          if (!isAlone) await query.executeQuery(SAVEPOINT);
           try {
             const value = await unit.run(query);
             answers.push(() => unit.resolve(value));
           } catch (error) {
             failures.set(unit, error);
+            if (isAlone) throw error;
             // No savepoint is left of what the database itself has ended: then the whole group has failed of this.
-            await sql`rollback to unit`.execute(query).catch(() => {
+            await query.executeQuery(ROLLBACK_TO).catch(() => {
               throw error;
             });
             answers.push(() => unit.reject(error));
           }
-          await sql`release unit`.execute(query);
+          if (!isAlone) await query.executeQuery(RELEASE);
         }
       });
     } catch (error) {

@@ -67,6 +67,8 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     ready.resolve(guarded(authority, (request, response) => app.http.routing(request, response)));
     await startOrExplain(app, options);
     await enrolDemoHost({ hosts: app.hosts, serverUrl: url, folder });
+    // What is said to be ready is asked at once by whoever follows the README.
+    await app.directory?.directory.settled();
     return {
       url,
       code: secrets.code,
