@@ -33,9 +33,8 @@ async function lead(lab: Lab, port: number): Promise<Server> {
 
 /**
  * A whole browser for which the server's name leads to the lab and exactly the lab's certificate counts as good: for the
- * shell of one, no page is secure then. It is in
- * the network in front of the lab: Chromium gives up what it is loading when a network of its machine comes or goes, and
- * hosts of other labs bring theirs.
+ * shell of one, no page is secure then. It is in the network in front of the lab: Chromium gives up what it is loading
+ * when a network of its machine comes or goes, and hosts of other labs bring theirs.
  *
  * @param ports on loopback of this machine that it reaches too
  */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { sha256Text } from '#shared/names.ts';
 
-/** By what sudo's plugin says which use it reports on. Root's own memory holds it, as it does the token of a request. */
 /** Longer than any: that of a request, which most reports are about, is not looked into for this. */
 const LONGEST = 128;
 
+/** By what sudo's plugin says which use it reports on. Root's own memory holds it, as it does the token of a request. */
 const useToken = z.strictObject({ v: z.literal(1), grantUse: sha256Text });
 
 /** @param nonce of the record of the use */
