@@ -15,8 +15,8 @@ export const testFileOf = (group: string): string => `${group}-faults.test.ts`;
 
 /**
  * Declares a test for each fault of the folder that the test file is named after, one after the other; in the short form
- * for half of them, others in each run of the tests (IDENTREE_SAMPLE repeats one). What is promised of times is said where it was not kept, and fails `npm run chaos` alone: it is no promise of a machine that runs other tests
- * beside it.
+ * for one of two halves, by chance (IDENTREE_SAMPLE repeats it). What is promised of times is said where it was not kept,
+ * and fails `npm run chaos` alone: it is no promise of a machine that runs other tests beside it.
  *
  * @param file where the test file lies
  */
