@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { run } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import report from './node-reporter.ts';
 
@@ -15,14 +17,19 @@ const { values, positionals } = parseArgs({
     concurrency: { type: 'string' },
     /** Milliseconds that a test may take. */
     timeout: { type: 'string' },
+    /** Milliseconds for which a file may go on after its last test. */
+    linger: { type: 'string', default: '60000' },
   },
 });
+
+const ends = pathToFileURL(join(import.meta.dirname, 'ends.ts'));
+ends.searchParams.set('linger', values.linger);
 
 run({
   files: positionals,
   concurrency: Number(values.concurrency),
   timeout: Number(values.timeout),
-  execArgv: ['--disable-warning=ExperimentalWarning'],
+  execArgv: ['--disable-warning=ExperimentalWarning', `--import=${ends}`],
 })
   .on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1;

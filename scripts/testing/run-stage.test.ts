@@ -22,6 +22,7 @@ async function run(files: Record<string, string>, limitMs = 30_000) {
       runner,
       '--concurrency=3',
       '--timeout=60000',
+      '--linger=500',
       ...Object.keys(files)
         .filter((name) => !name.startsWith('helper'))
         .map((name) => join(folder, name)),
@@ -120,6 +121,26 @@ test('a file that cannot be loaded and one that crashes are failures', async () 
   });
   assert.equal(results.filter(({ status }) => status === 'failed').length, 2);
   assert.equal(results.filter(({ status }) => status === 'passed').length, 1);
+});
+
+test('a file that goes on after its last test is ended, and says what it left open; another has its time to end', async () => {
+  const { lines, results, problem } = await run({
+    'open.mjs': `
+      import { test } from 'node:test';
+      import net from 'node:net';
+      test('leaves a server', () => { net.createServer().listen(0); });`,
+    'slow.mjs': 'import { test } from "node:test"; test("ends soon", () => { setTimeout(() => {}, 100); });',
+  });
+  assert.equal(problem, null);
+  assert.deepEqual(lines, [
+    `failed: ${join(folder, 'open.mjs')}`,
+    'failed: a file of tests ends by itself',
+    'passed: ends soon',
+    'passed: leaves a server',
+  ]);
+  const said = results.find(({ name }) => name[0] === 'a file of tests ends by itself');
+  assert.equal(said?.file, join(folder, 'open.mjs'));
+  assert.match(said?.detail ?? '', /^0\.5 s after its last test it was ended; what it left open: .*TCPServerWrap/);
 });
 
 test('a program that never ends is ended, with everything that it started', async () => {
