@@ -26,12 +26,21 @@ const HOST = { hostname: 'web1.example.com', hostId: '0b9d7c9e-4a52-4a0b-9a3e-6d
 const NAMES = [`dns:${HOST.hostname}`, `url:urn:uuid:${HOST.hostId}`];
 const key = await generateTlsKey(HOST.hostname);
 
-/** Time in which nothing happens between one sleeper and the next. */
-function createLeapingClock() {
+/**
+ * Time in which nothing happens between one sleeper and the next.
+ *
+ * @param work what really takes time: meanwhile none passes, or all who wait for it would go on in one moment.
+ */
+function createLeapingClock(work: ReadonlyMap<string, Promise<unknown>>) {
   let now = START;
   const sleepers = new Set<{ at: number; wake: () => void }>();
-  /** Everything that runs comes to where it sleeps: nothing here waits for anything else. */
-  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  /** Everything that runs comes to where it sleeps. */
+  async function settle(): Promise<void> {
+    await turn();
+    await Promise.all(work.values());
+    await turn();
+  }
   return {
     now: () => now,
     monotonic: () => now,
@@ -62,7 +71,6 @@ function createLeapingClock() {
           sleeper.wake();
         }
         await settle();
-        await settle();
       }
       now = end;
     },
@@ -80,13 +88,13 @@ function createChance(): () => number {
 
 /** Hosts that start within a minute, as after a power failure, and what their server hears of them. */
 function startFleet(options: { life: IssueOptions; first: TestAuthority; beats: boolean }) {
-  const clock = createLeapingClock();
+  /** Certificates of one time and signer are the same for all: making them is not what is measured. */
+  const made = new Map<string, Promise<CertificateSet>>();
+  const clock = createLeapingClock(made);
   const chance = createChance();
   const stop = new AbortController();
   const heard = { heartbeats: [] as number[], renewals: [] as number[] };
   const server = { authorities: fingerprintsOf(options.first.pem), signer: options.first, bundle: options.first.pem };
-  /** Certificates of one time and signer are the same for all: making them is not what is measured. */
-  const made = new Map<string, Promise<CertificateSet>>();
   const issue = (life: { from: number; until: number }): Promise<CertificateSet> => {
     const name = `${life.from} ${server.authorities.join()}`;
     const known = made.get(name);
