@@ -29,11 +29,10 @@ export async function openAutomationWorld({
   debian = 'bookworm',
   ...options
 }: WorldOptions & { debian?: 'bookworm' | 'trixie' }): Promise<AutomationWorld> {
-  const suite = debian === 'bookworm' ? 'automation' : debian;
   const world = await openWorld({ ...options, hosts: [], sudo: options.sudo ?? 'plugin' });
   try {
-    const host = await world.addHost('web1', { suite });
-    const desk = await world.lab.up('desk', { suite });
+    const host = await world.addHost('web1', { suite: debian });
+    const desk = await world.lab.up('desk', { suite: debian });
     await desk.sh(SSH);
     const key = await desk.read('/home/alice/.ssh/id_ed25519.pub');
     await host.sh('useradd --create-home --shell /bin/bash deploy');

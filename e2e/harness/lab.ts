@@ -103,18 +103,7 @@ export interface Lab {
 /** The name by which hosts and browsers know the server. */
 export const SERVER_NAME = 'identree.example.com';
 
-const TOOLS = [
-  'mmdebstrap',
-  'zstd',
-  'systemd-nspawn',
-  'ip',
-  'nsenter',
-  'setpriv',
-  'openssl',
-  'ssh',
-  'ssh-keygen',
-  'cc',
-];
+const TOOLS = ['mmdebstrap', 'systemd-nspawn', 'ip', 'nsenter', 'setpriv', 'openssl', 'ssh', 'ssh-keygen', 'cc'];
 
 /** Why real-host tests cannot run here; null when they can. */
 export function whyNoLab(): string | null {
@@ -164,8 +153,7 @@ const PRODUCT = [
  */
 export const SUITES = {
   bookworm: {},
-  automation: { LAB_EXTRA: 'git,rsync,python3' },
-  trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs,git,rsync,python3' },
+  trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs' },
 } as const;
 export type Suite = keyof typeof SUITES;
 

@@ -142,7 +142,7 @@ describe('Ansible under the PAM stage, where the rule of the directory carries n
         IDENTREE_LDAP_ACCESS_DEFAULT: 'allow',
       },
     });
-    host = await world.addHost('web1', { suite: 'automation' });
+    host = await world.addHost('web1');
     await startSssd(host, forgetful());
     const key = join(world.lab.dir, 'key');
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);

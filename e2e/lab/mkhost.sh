@@ -42,7 +42,7 @@ BR=idl$LAB_ID                                  # bridge name, at most 15 charact
 PKGS=sssd-ldap,sssd-tools,sssd-dbus,libnss-sss,libpam-sss,libsss-sudo,sudo
 PKGS+=,openssh-server,openssh-client,auditd,cron,rsyslog
 PKGS+=,systemd,systemd-sysv,dbus,libpam-systemd
-PKGS+=,curl,ca-certificates,openssl,iproute2,procps,ldap-utils,python3-minimal${LAB_EXTRA:+,$LAB_EXTRA}
+PKGS+=,curl,ca-certificates,openssl,iproute2,procps,ldap-utils,python3,git,rsync${LAB_EXTRA:+,$LAB_EXTRA}
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 die() { say "$*"; exit 2; }
@@ -57,7 +57,7 @@ fi
 mirror() {
   [ -n "${LAB_MIRROR:-}" ] || LAB_MIRROR=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 '/debian/*$' | sed 's#/*$##')
 }
-recipe() { mirror; printf '%s\n' 3 "$LAB_SUITE" "$LAB_MIRROR" "$PKGS" "$(declare -f customize)"; }
+recipe() { mirror; printf '%s\n' 4 "$LAB_SUITE" "$LAB_MIRROR" "$PKGS" "$(declare -f customize)"; }
 image_key() { recipe | sha256sum | cut -c1-16; }
 
 # Runs while the image is made; $1 is the image's root.
@@ -81,36 +81,30 @@ customize() {
 }
 
 build() {
-  local key dir tar tmp
-  mirror; key=$(image_key); dir=$LAB_CACHE/rootfs-$key; tar=$LAB_CACHE/image-$key.tar.zst
+  local key dir tmp
+  mirror; key=$(image_key); dir=$LAB_CACHE/rootfs-$key
   # Who has an image does not wait for somebody who builds another one.
   [ ! -e "$dir/.complete" ] || { printf '%s\n' "$dir"; return; }
   mkdir -p "$LAB_CACHE"
-  exec 9> "$LAB_CACHE/.lock"; flock 9            # two callers never build twice
-  if [ ! -s "$tar" ]; then
-    need mmdebstrap; need zstd
+  exec 9> "$LAB_CACHE/.lock-$key"; flock 9       # two callers never build the same twice
+  if [ ! -e "$dir/.complete" ]; then             # hosts share it read-only
+    need mmdebstrap
     say "making image $key (about a minute) ..."
-    tmp=$(mktemp -d "$LAB_CACHE/.build.XXXXXX")
+    rm -rf "$dir"; tmp=$(mktemp -d "$LAB_CACHE/.build.XXXXXX")
     { declare -f customize; echo 'customize "$1"'; } > "$tmp/hook"
     local sec=() ; local kr=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -e "$kr" ] || die "needs debian-archive-keyring"
     [ "$LAB_SUITE" = sid ] || sec=("deb [signed-by=$kr] ${LAB_MIRROR%/debian}/debian-security $LAB_SUITE-security main")
-    if ! mmdebstrap --quiet --variant=apt --include="$PKGS" \
+    if ! mmdebstrap --quiet --variant=apt --format=directory --include="$PKGS" \
         --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
         --customize-hook="bash $tmp/hook \"\$1\"" \
-        "$LAB_SUITE" "$tmp/image.tar" \
+        "$LAB_SUITE" "$tmp/root" \
         "deb [signed-by=$kr] $LAB_MIRROR $LAB_SUITE main" "${sec[@]}" >"$tmp/log" 2>&1; then
       tail -20 "$tmp/log" >&2; rm -rf "$tmp"; die "image build failed"
     fi
-    zstd -q -T0 -9 "$tmp/image.tar" -o "$tmp/image.tar.zst"
-    mv "$tmp/image.tar.zst" "$tar"; rm -rf "$tmp"
-  fi
-  if [ ! -e "$dir/.complete" ]; then             # unpack once; hosts share it read-only
-    rm -rf "$dir"; mkdir -p "$dir"
-    zstd -qdc "$tar" | tar --numeric-owner --xattrs --xattrs-include='*' -xpf - -C "$dir"
-    touch "$dir/.complete"
+    mv "$tmp/root" "$dir"; touch "$dir/.complete"; rm -rf "$tmp"
   fi
   flock -u 9; exec 9>&-
   printf '%s\n' "$dir"

@@ -72,7 +72,6 @@ const TOOLS: readonly Tool[] = [
   { needs: 'slapd', package: 'slapd', stages: ['ldap', 'bench'], service: 'slapd' },
   { needs: 'python3', package: 'python3', stages: LAB },
   { needs: 'mmdebstrap', package: 'mmdebstrap', stages: LAB },
-  { needs: 'zstd', package: 'zstd', stages: LAB },
   {
     needs: '/usr/share/keyrings/debian-archive-keyring.gpg',
     package: 'debian-archive-keyring',

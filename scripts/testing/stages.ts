@@ -80,6 +80,8 @@ const E2E: Record<string, E2eStage> = {
     // the long form runs beside them.
     longFactor: 16,
   },
+  // Most of it is waiting. What runs in its namespaces ends by itself before.
+  desktop: { limitSeconds: 1260, needs: ['Xvfb'], concurrency: 1, timeoutSeconds: 620 },
   browser: { limitSeconds: 1800, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   directory: {
     limitSeconds: 1800,
@@ -88,8 +90,6 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'documented.test.ts',
   },
-  // What runs in its namespaces ends by itself before.
-  desktop: { limitSeconds: 1260, needs: ['Xvfb'], concurrency: 1, timeoutSeconds: 620 },
   interop: {
     limitSeconds: 1800,
     needs: ['cc', 'make'],
