@@ -1,19 +1,12 @@
 import { connect as connectTls } from 'node:tls';
-import { element } from '../../../server/src/ldap/ber/writer.ts';
-import { OID, RESULT } from '../../../server/src/ldap/protocol/operation.ts';
-import { costlyBind, costlySearches } from '../../../server/src/ldap/testing/costly-requests.ts';
-import { randomFrom } from '../../../server/src/ldap/testing/long.ts';
-import {
-  abandon,
-  bind,
-  extended,
-  filterElement,
-  readAnswers,
-  search,
-} from '../../../server/src/ldap/testing/messages.ts';
-import { mutateOften } from '../../../server/src/ldap/testing/mutate.ts';
-import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
-import { VALID_MESSAGES } from '../../../server/src/ldap/testing/valid-messages.ts';
+import { element } from '../../server/src/ldap/ber/writer.ts';
+import { OID, RESULT } from '../../server/src/ldap/protocol/operation.ts';
+import { costlyBind, costlySearches } from '../../server/src/ldap/testing/costly-requests.ts';
+import { randomFrom } from '../../server/src/ldap/testing/long.ts';
+import { abandon, bind, extended, filterElement, readAnswers, search } from '../../server/src/ldap/testing/messages.ts';
+import { mutateOften } from '../../server/src/ldap/testing/mutate.ts';
+import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
+import { VALID_MESSAGES } from '../../server/src/ldap/testing/valid-messages.ts';
 import { dial, type HostileClient } from './client.ts';
 import type { Attack } from './messages.ts';
 

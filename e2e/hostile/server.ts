@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { createLdapServer } from '../../../server/src/ldap/server.ts';
-import { DEFAULT_LIMITS } from '../../../server/src/ldap/session/limits.ts';
-import { createTestCa } from '../../../server/src/ldap/testing/certificates.ts';
-import { isLong } from '../../../server/src/ldap/testing/long.ts';
-import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
+import { createLdapServer } from '../../server/src/ldap/server.ts';
+import { DEFAULT_LIMITS } from '../../server/src/ldap/session/limits.ts';
+import { createTestCa } from '../../server/src/ldap/testing/certificates.ts';
+import { isLong } from '../../server/src/ldap/testing/long.ts';
+import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import type { FromServer, ToServer } from './messages.ts';
 
 /**

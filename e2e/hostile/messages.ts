@@ -1,4 +1,4 @@
-import type { Stats } from '../../../server/src/ldap/session/stats.ts';
+import type { Stats } from '../../server/src/ldap/session/stats.ts';
 
 /** What the processes of the hostile test tell each other. */
 

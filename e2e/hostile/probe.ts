@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
-import { frameLength } from '../../../server/src/ldap/ber/reader.ts';
-import { SEQUENCE } from '../../../server/src/ldap/ber/tag.ts';
-import { bind, readAnswers, search } from '../../../server/src/ldap/testing/messages.ts';
-import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
+import { frameLength } from '../../server/src/ldap/ber/reader.ts';
+import { SEQUENCE } from '../../server/src/ldap/ber/tag.ts';
+import { bind, readAnswers, search } from '../../server/src/ldap/testing/messages.ts';
+import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import type { FromProbe, Latency, ToProbe } from './messages.ts';
 
 /**

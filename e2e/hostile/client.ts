@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
-import { frameLength } from '../../../server/src/ldap/ber/reader.ts';
-import { SEQUENCE } from '../../../server/src/ldap/ber/tag.ts';
-import { type Answer, readAnswers } from '../../../server/src/ldap/testing/messages.ts';
+import { frameLength } from '../../server/src/ldap/ber/reader.ts';
+import { SEQUENCE } from '../../server/src/ldap/ber/tag.ts';
+import { type Answer, readAnswers } from '../../server/src/ldap/testing/messages.ts';
 
 /** Attackers have many addresses: the whole of 127/8 is this machine. */
 export const addressOf = (n: number): string => `127.0.${1 + (Math.floor(n / 250) % 250)}.${1 + (n % 250)}`;

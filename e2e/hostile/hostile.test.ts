@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Stats } from '../../server/src/ldap/session/stats.ts';
 import { isLong, testSeed } from '../../server/src/ldap/testing/long.ts';
 import { until } from '../harness/run.ts';
-import type { Attack, FromAttacker, FromProbe, FromServer, Observation } from './hostile/messages.ts';
+import type { Attack, FromAttacker, FromProbe, FromServer, Observation } from './messages.ts';
 
 /**
  * The server cannot be knocked over: whatever strangers send, a normal client keeps getting its answers in time, memory
@@ -31,7 +31,7 @@ const seconds = (sample: number, long: number): number => (isLong ? long : sampl
 
 const children: ChildProcess[] = [];
 function start(file: string, ...args: string[]): ChildProcess {
-  const child = fork(join(import.meta.dirname, 'hostile', file), args, {
+  const child = fork(join(import.meta.dirname, file), args, {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
