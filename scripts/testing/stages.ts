@@ -153,7 +153,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
         files: [],
       })),
     ),
-    stage('lint', 90, [
+    stage('lint', 240, [
       {
         check: 'biome ci',
         command: bin('biome'),
@@ -161,8 +161,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
         files: [],
       },
     ]),
-    stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
-    stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
+    stage('docs', 240, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
+    stage('architecture', 240, [nodeTests(['architecture.test.ts'])]),
     stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], { needs: ['cc', 'make'] }),
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')], {
