@@ -145,7 +145,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   const stages = [
     stage(
       'types',
-      240,
+      480,
       projects.map((project) => ({
         check: `tsc -p ${project}`,
         command: bin('tsc'),
