@@ -223,7 +223,8 @@ describe('setup on a real host', () => {
     host.sh(
       `mount -t tmpfs -o mode=$(stat -c %a ${folder}) tmpfs /mnt; cp -a ${folder}/. /mnt/; mount --bind /mnt ${folder}`,
     );
-  const uncover = (folder: string): Promise<string> => host.sh(`umount ${folder}; umount /mnt`);
+  // Whatever is open there, as the lock of an agent that has just sent something.
+  const uncover = (folder: string): Promise<string> => host.sh(`umount --lazy ${folder}; umount --lazy /mnt`);
   const fill = (): Promise<string> =>
     host.sh(`mount -o remount,size=$(($(du -s --block-size=1 /mnt | cut -f1) + 65536)) /mnt
       dd if=/dev/zero of=/mnt/fill bs=4096 2>/dev/null || true`);
