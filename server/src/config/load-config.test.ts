@@ -526,8 +526,8 @@ test('Splunk needs address and token, and a token has an address', () => {
   const token = { IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0' };
   assert.deepEqual(wrongSettings({ ...url, ...token }), []);
   assert.deepEqual(wrongSettings(url), ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN']);
-  assert.deepEqual(wrongSettings(token), ['IDENTREE_AUDIT_SPLUNK_HEC_URL']);
-  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_TOKEN: 'glc_eyJvIjoi' }), ['IDENTREE_AUDIT_LOKI_URL']);
+  assert.deepEqual(wrongSettings(token), ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN']);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_TOKEN: 'glc_eyJvIjoi' }), ['IDENTREE_AUDIT_LOKI_TOKEN']);
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_URL: 'https://loki.example.com' }), []);
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_URL: 'http://loki.example.com' }), ['IDENTREE_AUDIT_LOKI_URL']);
 });
@@ -552,7 +552,7 @@ test('the file for events is a path or the standard output, with the sizes of ea
     assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOG: wrong }), ['IDENTREE_AUDIT_LOG']);
   const inFile = { [DEFAULT_TOML_FILE]: '[audit]\nlog = "stdout"\nbuffer_size = 8192\n' };
   assert.deepEqual([fileOf({}, inFile)?.to, config({}, inFile).audit.bufferSize], [{ to: 'stdout' }, 8192]);
-  assert.equal(fileOf({ IDENTREE_AUDIT_LOG: 'stdout', IDENTREE_AUDIT_LOG_MAX_SIZE: '0' })?.maxSize, 0);
+  assert.equal(fileOf({ IDENTREE_AUDIT_LOG: '/a.jsonl', IDENTREE_AUDIT_LOG_MAX_SIZE: '0' })?.maxSize, 0);
 });
 
 test('further sinks of a kind have a number in their settings, and a name that follows from it', () => {
@@ -593,15 +593,6 @@ test('further sinks of a kind have a number in their settings, and a name that f
   // A number that there is not, and one that nobody needs, ask for a sink that would not be there.
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_10_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_10_URL']);
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_1_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_1_URL']);
-  // What is set of a sink that goes nowhere is counted on by somebody.
-  for (const [name, value] of [
-    ['IDENTREE_AUDIT_LOG_2_MAX_SIZE', '1MB'],
-    ['IDENTREE_AUDIT_SYSLOG_3_EVENTS', 'attempts'],
-    ['IDENTREE_AUDIT_SYSLOG_3_CA_CERT', '/ca.pem'],
-    ['IDENTREE_AUDIT_SPLUNK_HEC_3_ACK', 'true'],
-    ['IDENTREE_AUDIT_LOKI_3_TOKEN', 'glc_eyJvIjoi'],
-  ] as const)
-    assert.deepEqual(wrong({ [name]: value }), [name]);
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_3_EVENTS: '' }), []);
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SPLUNK_HEC_3_URL: 'https://splunk.example.com' }), [
     'IDENTREE_AUDIT_SPLUNK_HEC_3_TOKEN',
@@ -609,6 +600,30 @@ test('further sinks of a kind have a number in their settings, and a name that f
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_2_URL: 'tcp://syslog.example.com' }), [
     'IDENTREE_AUDIT_SYSLOG_2_CA_CERT',
   ]);
+});
+
+test('what is set of an audit trail that goes nowhere is counted on by somebody: the server does not start', () => {
+  const trail = { IDENTREE_AUDIT_LOG_5: '/var/log/identree/audit.jsonl' };
+  for (const [name, value] of [
+    ['MAX_SIZE', '1MB'],
+    ['EVENTS', 'attempts'],
+    ['CA_CERT', '/ca.pem'],
+    ['ACK', 'true'],
+    ['TENANT', 'ops'],
+    ['TOKEN', 'glc_eyJvIjoi'],
+  ] as const) {
+    const settings = listSettings()
+      .map(({ meta }) => meta.env)
+      .filter((env) => env.startsWith('IDENTREE_AUDIT_') && env.endsWith(`_${name}`) && !env.includes('_LOG_5_'));
+    assert.ok(settings.length >= 8, name);
+    for (const env of settings) assert.deepEqual(wrongSettings({ ...trail, [env]: value }), [env]);
+  }
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_BUFFER_SIZE: '10' }), ['IDENTREE_AUDIT_BUFFER_SIZE']);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_ARCHIVE_DIR: '/var/lib/x' }), ['IDENTREE_AUDIT_ARCHIVE_DIR']);
+  const standardOutput = { IDENTREE_AUDIT_LOG_2: 'stdout', IDENTREE_AUDIT_LOG_2_MAX_SIZE: '1MB' };
+  assert.deepEqual(wrongSettings(standardOutput), ['IDENTREE_AUDIT_LOG_2_MAX_SIZE']);
+  // What is empty or as it is anyway asks for nothing.
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_SYSLOG_EVENTS: '', IDENTREE_AUDIT_BUFFER_SIZE: '4096' }), []);
 });
 
 test('an audit sink is refused wherever it is written: as one variable, at the top of the file, in any section', () => {

@@ -5,7 +5,7 @@ import type { Readable } from './readable.ts';
 type Values = Readable<(typeof settings)['shape']>;
 type Name = `IDENTREE_${string}`;
 
-/** Settings that are worth nothing unless others are as they need them. */
+/** Settings that are worth nothing unless others are as they need them. Those of the audit log are refused in their section. */
 export interface Dependence {
   readonly settings: readonly Name[];
   /** What they need, for `has no effect without …`. */
@@ -25,14 +25,6 @@ function sourceOf({ directory, pocketId }: Values): string | undefined {
 /** Whether it is one of these. */
 const oneOf = (value: string | null | undefined, ...wanted: readonly string[]): boolean | undefined =>
   value === undefined ? undefined : value !== null && wanted.includes(value);
-
-function hasSink({ audit }: Values): boolean | undefined {
-  if (audit === undefined) return undefined;
-  const { jsonlog, syslog, splunk_hec, loki } = audit;
-  const sinks = [jsonlog, syslog, splunk_hec, loki].flatMap((kind) => Object.values(kind ?? { none: undefined }));
-  const places = sinks.map((sink) => sink?.to);
-  return places.includes(undefined) ? undefined : places.some((place) => place !== null);
-}
 
 export const DEPENDENCES: readonly Dependence[] = [
   {
@@ -69,53 +61,6 @@ export const DEPENDENCES: readonly Dependence[] = [
     settings: ['IDENTREE_LDAP_TLS_SERVER_CA_CERT'],
     needs: 'IDENTREE_LDAP_TLS_CERT_FILE',
     holds: ({ ldap }) => isSet(ldap?.tlsCertFile),
-  },
-  {
-    settings: ['IDENTREE_AUDIT_LOG_EVENTS'],
-    needs: 'IDENTREE_AUDIT_LOG',
-    holds: ({ audit }) => isSet(audit?.jsonlog?.[1]?.to),
-  },
-  {
-    settings: ['IDENTREE_AUDIT_LOG_MAX_SIZE', 'IDENTREE_AUDIT_LOG_MAX_FILES'],
-    needs: 'a file in IDENTREE_AUDIT_LOG',
-    holds({ audit }) {
-      const place = audit?.jsonlog?.[1]?.to;
-      return place === undefined ? undefined : place !== null && place.to !== 'stdout';
-    },
-  },
-  {
-    settings: [
-      'IDENTREE_AUDIT_SYSLOG_ENTERPRISE_NUMBER',
-      'IDENTREE_AUDIT_SYSLOG_SAFETY_WINDOW',
-      'IDENTREE_AUDIT_SYSLOG_EVENTS',
-    ],
-    needs: 'IDENTREE_AUDIT_SYSLOG_URL',
-    holds: ({ audit }) => isSet(audit?.syslog?.[1]?.to),
-  },
-  {
-    settings: [
-      'IDENTREE_AUDIT_SPLUNK_HEC_INDEX',
-      'IDENTREE_AUDIT_SPLUNK_HEC_GZIP',
-      'IDENTREE_AUDIT_SPLUNK_HEC_ACK',
-      'IDENTREE_AUDIT_SPLUNK_HEC_EVENTS',
-    ],
-    needs: 'IDENTREE_AUDIT_SPLUNK_HEC_URL',
-    holds: ({ audit }) => isSet(audit?.splunk_hec?.[1]?.to),
-  },
-  {
-    settings: ['IDENTREE_AUDIT_LOKI_TENANT', 'IDENTREE_AUDIT_LOKI_GZIP', 'IDENTREE_AUDIT_LOKI_EVENTS'],
-    needs: 'IDENTREE_AUDIT_LOKI_URL',
-    holds: ({ audit }) => isSet(audit?.loki?.[1]?.to),
-  },
-  {
-    settings: ['IDENTREE_AUDIT_BUFFER_SIZE'],
-    needs: 'something that events are sent to (IDENTREE_AUDIT_LOG, …_SYSLOG_URL, …_SPLUNK_HEC_URL, …_LOKI_URL)',
-    holds: hasSink,
-  },
-  {
-    settings: ['IDENTREE_AUDIT_ARCHIVE_DIR'],
-    needs: 'IDENTREE_AUDIT_RETENTION',
-    holds: ({ audit }) => (audit?.retention === undefined ? undefined : Object.keys(audit.retention).length > 0),
   },
   {
     settings: [

@@ -66,7 +66,6 @@ function sinksOf<S extends z.ZodRawShape>(
     const { shape } = kind.shape[number];
     const names = Object.entries(shape).map(([key, type]) => [key, settingMeta.get(type as z.ZodType)!.env]);
     return {
-      first: number === '1',
       values: (read?.[number] ?? {}) as Partial<z.output<z.ZodObject<S>>>,
       names: Object.fromEntries(names) as Record<keyof S, string>,
       shape,
@@ -74,29 +73,48 @@ function sinksOf<S extends z.ZodRawShape>(
   });
 }
 
-/** A further sink that goes nowhere: what is set of it would have no effect, and somebody counts on it. */
-function checkPlaces<S extends z.ZodRawShape & { to: z.ZodType }>(
-  sinks: ReturnType<typeof sinksOf<S>>,
+type Sinks<S extends z.ZodRawShape> = ReturnType<typeof sinksOf<S>>;
+
+/** Refuses those of some settings of a sink that are given and not as they are anyway: somebody counts on them. */
+function refuseGiven<S extends z.ZodRawShape>(
+  { values, names, shape }: Pick<Sinks<S>[number], 'values' | 'names' | 'shape'>,
+  keys: readonly (keyof S)[],
   { errors }: Report,
+  { problem, fix }: { problem: string; fix: string },
 ): void {
-  for (const { first, values, names, shape } of sinks) {
-    const given: Record<string, unknown> = values;
-    if (first || given.to !== null) continue;
-    for (const [key, type] of Object.entries(shape as unknown as Record<string, z.ZodType>)) {
-      const { default: otherwise } = settingMeta.get(type)!;
-      const unset = otherwise === undefined ? null : type.parse(otherwise);
-      if (given[key] === undefined || JSON.stringify(given[key]) === JSON.stringify(unset)) continue;
-      const problem = `has no effect, because ${names.to} is not set`;
-      errors.push({ setting: names[key as keyof S], problem, fix: 'Set both or neither.' });
-    }
+  for (const key of keys) {
+    const type = shape[key] as unknown as z.ZodType;
+    const { default: otherwise } = settingMeta.get(type)!;
+    const unset = otherwise === undefined ? null : type.parse(otherwise);
+    const given: unknown = (values as Record<keyof S, unknown>)[key];
+    if (given === undefined || JSON.stringify(given) === JSON.stringify(unset)) continue;
+    errors.push({ setting: names[key], problem, fix });
+  }
+}
+
+/** What is set of a sink that goes nowhere would have no effect. */
+function checkPlaces<S extends z.ZodRawShape & { to: z.ZodType }>(sinks: Sinks<S>, report: Report): void {
+  for (const sink of sinks) {
+    if ((sink.values as { to?: unknown }).to !== null) continue;
+    const problem = `has no effect, because ${sink.names.to} is not set`;
+    refuseGiven(sink, Object.keys(sink.shape), report, { problem, fix: 'Set both or neither.' });
   }
 }
 
 /** Two that write one file would rename it behind each other's back, and so would one that is what another is renamed to. */
-function checkLines(sinks: ReturnType<typeof sinksOf<SinkShape<'jsonlog'>>>, { errors }: Report): void {
+function checkLines(sinks: Sinks<SinkShape<'jsonlog'>>, report: Report): void {
+  const { errors } = report;
   const seen = new Map<string, string>();
-  for (const { values, names } of sinks) {
+  for (const sink of sinks) {
+    const { values, names } = sink;
     if (!values.to) continue;
+    if (values.to.to === 'stdout') {
+      const problem = 'has no effect on the standard output';
+      refuseGiven(sink, ['maxSize', 'maxFiles'], report, {
+        problem,
+        fix: `Name a file in ${names.to}, or remove this.`,
+      });
+    }
     const place = values.to.to === 'stdout' ? 'stdout' : normalize(values.to.path);
     const fix = 'Name another file for each.';
     const other = seen.get(place);
@@ -110,12 +128,12 @@ function checkLines(sinks: ReturnType<typeof sinksOf<SinkShape<'jsonlog'>>>, { e
   }
 }
 
-function checkSyslog(sinks: ReturnType<typeof sinksOf<SinkShape<'syslog'>>>, { errors, warnings }: Report): void {
-  for (const { first, values, names } of sinks) {
+function checkSyslog(sinks: Sinks<SinkShape<'syslog'>>, { errors, warnings }: Report): void {
+  for (const { values, names } of sinks) {
     const { to, clientCert, clientKey } = values;
     const secured = (['caCert', 'clientCert', 'clientKey'] as const).filter((key) => values[key] != null);
-    // Of a further one that goes nowhere this is told already.
-    if (to !== undefined && to?.transport !== 'tls' && (first || to !== null)) {
+    // Of one that goes nowhere this is told already.
+    if (to && to.transport !== 'tls') {
       for (const key of secured) {
         // Who sets these believes that nobody can read or forge what is sent.
         const fix = `Set ${names.to} to a tls:// address, or unset this.`;
@@ -149,17 +167,30 @@ export function checkAudit({ audit = {} }: { audit?: Audit | undefined }, report
   checkPlaces(loki, report);
   checkLines(lines, report);
   checkSyslog(syslog, report);
-  const missing = (setting: string, problem: string) => errors.push({ setting, problem, fix: 'Set both.' });
-  for (const { first, values, names } of splunk) {
-    if (values.to && values.token === null) missing(names.token, 'is not set, and Splunk needs it');
-    // An administrator who gives a token believes that events arrive there.
-    if (first && values.token && values.to === null) missing(names.to, 'is not set, and its token is');
+  for (const { values, names } of splunk) {
+    if (!values.to || values.token !== null) continue;
+    errors.push({ setting: names.token, problem: 'is not set, and Splunk needs it', fix: 'Set both.' });
   }
-  for (const { first, values, names } of loki)
-    if (first && values.token && values.to === null) missing(names.to, 'is not set, and its token is');
-  const { retention, archiveDir } = audit;
-  if (retention !== undefined && Object.keys(retention).length > 0 && archiveDir === null) {
+  const { bufferSize, retention, archiveDir } = audit;
+  const isNowhere = [lines, syslog, splunk, loki].every((sinks: Sinks<{ to: z.ZodType }>) =>
+    sinks.every(({ values }) => values.to === null),
+  );
+  if (
+    isNowhere &&
+    bufferSize !== undefined &&
+    String(bufferSize) !== settingMeta.get(auditSettings.bufferSize)!.default
+  ) {
+    const fix = 'Set where events go, or remove this.';
+    errors.push({ setting: 'IDENTREE_AUDIT_BUFFER_SIZE', problem: 'has no effect without a sink', fix });
+  }
+  if (retention === undefined || archiveDir === undefined) return;
+  const erases = Object.keys(retention).length > 0;
+  if (erases && archiveDir === null) {
     const fix = 'Name a folder: what is erased is written there first.';
     errors.push({ setting: 'IDENTREE_AUDIT_ARCHIVE_DIR', problem: 'is not set, and a retention is', fix });
+  }
+  if (!erases && archiveDir !== null) {
+    const problem = 'has no effect without IDENTREE_AUDIT_RETENTION';
+    errors.push({ setting: 'IDENTREE_AUDIT_ARCHIVE_DIR', problem, fix: 'Set both or neither.' });
   }
 }
