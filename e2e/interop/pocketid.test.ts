@@ -159,11 +159,8 @@ describe('our source at a real PocketID', () => {
 
     const admin = await pocketId.createUser({ username: 'keeper', isAdmin: true });
     const session = await pocketId.signIn(admin);
-    const far = Date.now() + 30 * 86_400_000;
-    const lasting = await session.createApiKey(far);
+    const lasting = await session.createApiKey(Date.now() + 30 * 86_400_000);
     assert.equal(await problemOf(lasting), null);
-    const expiry = await connect(pocketId, { apiKey: lasting }).client.keyExpiry(signal);
-    assert.ok(expiry !== null && Math.abs(expiry - far) < 1000, String(expiry));
 
     const soon = Date.now() + 2000;
     const short = await session.createApiKey(soon);
@@ -178,7 +175,6 @@ describe('our source at a real PocketID', () => {
     assert.deepEqual(await problemOf(lasting), powerless);
     await pocketId.deleteUser(admin);
     assert.deepEqual(await problemOf(lasting), refused);
-    assert.equal(await connect(pocketId).client.keyExpiry(signal), null, 'the static key has no end');
   });
 });
 

@@ -64,12 +64,3 @@ function canonicalEntry({ dn, attributes, dereferenced }: FoundEntry): string {
 export function canonical({ code, matchedDn, entries }: Reply): string[] {
   return [`code ${code ?? 'closed'}`, `matched ${canonicalName(matchedDn)}`, ...entries.map(canonicalEntry).sort()];
 }
-
-/** Whether names would be equal without taking them apart. */
-export const rawNames = ({ matchedDn, entries }: Reply): string[] => [
-  matchedDn,
-  ...entries.flatMap(({ dn, attributes }) => [
-    dn,
-    ...[...attributes].flatMap(([name, values]) => (NAMES.has(name) ? values : [])),
-  ]),
-];

@@ -17,7 +17,6 @@ export type PasswordType = (typeof PASSWORD_TYPES)[number];
 
 /** `unknown`: by another program. */
 export const breakGlassType = z.enum([...PASSWORD_TYPES, 'unknown']);
-export type BreakGlassType = z.infer<typeof breakGlassType>;
 
 const escrowed = {
   /** Made by the host. A repetition of the same id changes nothing, so that a lost answer can be asked for again. */

@@ -51,7 +51,6 @@ export type EnrolRequest = z.infer<typeof enrolRequest>;
 
 /** `waiting`: an operator must confirm the host's key first. */
 export const hostState = z.enum(['waiting', 'active', 'quarantined', 'revoked']);
-export type HostState = z.infer<typeof hostState>;
 
 /** The payload of the JWS in the enrolment answer, signed by the trust root. */
 export const enrolmentGrant = z.strictObject({

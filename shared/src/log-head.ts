@@ -85,7 +85,6 @@ export const logSeen = z.strictObject({
   /** What contradicts it; null when nothing does. */
   contradiction: z.enum(['rolled_back', 'forked']).nullable(),
 });
-export type LogSeen = z.infer<typeof logSeen>;
 
 /** What the answer to a heartbeat says of the log. All of it is for the host to check. */
 export const logShown = z.object({

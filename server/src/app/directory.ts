@@ -68,13 +68,11 @@ export async function directoryModule(core: Core, others: { onLeft: OnLeft; acco
   } satisfies Module & Record<string, unknown>;
 }
 
-export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>>;
-
 /**
  * The directory, from where people come from to what sssd sees: the second chapter of app.ts. Nothing listens and
  * nothing is fetched before `start`.
  */
-export async function createDirectoryService(
+async function createDirectoryService(
   core: Core,
   { ldap, onLeft, accounts }: { ldap: LdapConfig; onLeft: OnLeft; accounts: Accounts },
 ) {

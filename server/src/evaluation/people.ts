@@ -17,7 +17,6 @@ const group = z.strictObject({
   /** Custom claims; those that begin with `sudo` make a sudo rule. */
   claims: z.record(z.string(), z.string()),
 });
-export type SampleGroup = z.infer<typeof group>;
 
 const file = z.strictObject({
   adminGroup: z.string().min(1),

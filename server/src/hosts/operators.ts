@@ -17,8 +17,6 @@ export interface Operator {
 /** What becomes of a host, and how that is told. Null: it is so already. */
 type Change = { set: Partial<HostsTable>; event: EventName; data: Record<string, unknown> } | null;
 
-export type Operators = ReturnType<typeof createOperators>;
-
 /** What operators do about hosts. Every method throws a Refusal when it does not apply. */
 export function createOperators(deps: { db: Database; events: Pick<EventLog, 'append'>; clock: Clock }) {
   const { db, events, clock } = deps;

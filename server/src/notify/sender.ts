@@ -58,8 +58,6 @@ export interface SenderDeps {
   took: (channel: StoredChannel, seconds: number) => void;
 }
 
-export type Sender = ReturnType<typeof createSender>;
-
 /**
  * Delivers what is queued: in one process at a time, each channel at its own pace, so that none waits for another. What was
  * under way when a process died is delivered again, under the same id; what a process has delivered that meanwhile lost its

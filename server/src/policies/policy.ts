@@ -6,9 +6,6 @@ import { compileGlob } from './glob.ts';
 export const approvalLevel = z.enum(['none', 'session', 'passkey']);
 export type ApprovalLevel = z.infer<typeof approvalLevel>;
 
-/** Who may approve: the person whose account asks, administrators, or both. */
-export type ApproverKind = 'self' | 'admins';
-
 const pattern = z
   .string()
   .min(1)

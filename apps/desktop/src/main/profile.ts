@@ -21,13 +21,6 @@ export interface Profile {
   pin?: string;
 }
 
-/** The servers of this person, in the order in which they were added. */
-export interface Profiles {
-  /** Origin of the one that the window shows. */
-  active: string | null;
-  list: readonly Profile[];
-}
-
 /** As many as Ctrl+1 to Ctrl+9 reach. */
 export const MAX_PROFILES = 9;
 

@@ -22,7 +22,6 @@ const pageOf = <T extends z.ZodType>(item: T) =>
   });
 const userPage = pageOf(sourceUser);
 const groupPage = pageOf(sourceGroup);
-const apiKeys = pageOf(z.object({ expiresAt: z.iso.datetime({ offset: true }).nullish() }));
 const version = z.object({ currentVersion: z.string().max(64) });
 
 /** Paths carry ids of the other side's making. */
@@ -176,15 +175,6 @@ export function createPocketIdClient(deps: {
       const answer = await getJson(`/users/${id}`, sourceUser, signal);
       if (answer.ok) return answer.value.id !== id ? 'unknown' : answer.value.disabled ? 'disabled' : 'enabled';
       return answer.status === 404 ? 'gone' : 'unknown';
-    },
-    /** When the first of the key owner's keys expires; null when none does or PocketID does not say. Milliseconds since the epoch. */
-    async keyExpiry(signal: AbortSignal): Promise<number | null> {
-      const answer = await getJson('/api-keys', apiKeys, signal);
-      if (!answer.ok) return null;
-      const future = answer.value.data
-        .map(({ expiresAt }) => Date.parse(expiresAt ?? ''))
-        .filter((at) => at > deps.now());
-      return future.length > 0 ? Math.min(...future) : null;
     },
     /** Null before 2.3.0. */
     async version(signal: AbortSignal): Promise<string | null> {

@@ -78,23 +78,3 @@ export function pagingControl(estimate: number, cookie: Uint8Array): Buffer {
 export function disconnectionNotice(code: ResultCode, text: string): Buffer {
   return resultMessage(0, OP.extendedResponse, code, { text, extra: [element(0x8a, OID.noticeOfDisconnection)] });
 }
-
-/** An entry made of text, for the few that are not in the snapshot: rootDSE and subschema. */
-export function entryMessage(
-  messageId: number,
-  dn: string,
-  attributes: readonly (readonly [name: string, values: readonly string[]])[],
-): Buffer {
-  const list = attributes.map(([name, values]) =>
-    element(
-      SEQUENCE,
-      element(OCTET_STRING, name),
-      element(0x31, ...values.map((value) => element(OCTET_STRING, value))),
-    ),
-  );
-  return element(
-    SEQUENCE,
-    integerElement(INTEGER, messageId),
-    element(OP.searchEntry, element(OCTET_STRING, dn), element(SEQUENCE, ...list)),
-  );
-}

@@ -1,4 +1,4 @@
-import { attributeId, ID } from '../schema/schema.ts';
+import { attributeId } from '../schema/schema.ts';
 
 const ids = (names: string): number[] => names.split(' ').map(attributeId);
 
@@ -13,6 +13,3 @@ export const EQUALITY_INDEXED = new Set(
 
 /** Attributes whose keys are kept in order as well, so that `x*` finds them. */
 export const PREFIX_INDEXED = ids('uid cn mail memberUid sudoUser sudoHost nisNetgroupTriple');
-
-/** Numbers with an order: what "everything that changed since" asks for, and ranges of ids. */
-export const ORDERED = [ID.entryUSN, ID.modifyTimestamp, ID.uidNumber, ID.gidNumber];

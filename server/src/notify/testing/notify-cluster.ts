@@ -163,5 +163,3 @@ export async function notifyCluster(t: TestContext, open: OpenTestDatabase, { no
       }),
   };
 }
-
-export type NotifyCluster = Awaited<ReturnType<typeof notifyCluster>>;

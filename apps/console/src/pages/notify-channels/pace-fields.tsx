@@ -7,9 +7,6 @@ export interface Pace {
   foldFrom: number;
 }
 
-/** What the server takes where nothing is said. */
-export const USUAL_PACE: Pace = { perMinute: 120, atOnce: 4, foldFrom: 5 };
-
 export function PaceFields({ pace, change }: { pace: Pace; change: (pace: Pace) => void }) {
   const number = (name: keyof Pace, min: number, max: number) => ({
     value: pace[name],
