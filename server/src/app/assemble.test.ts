@@ -4,14 +4,14 @@ import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
 import type { FastifyPluginAsync } from 'fastify';
 import { Gauge } from 'prom-client';
-import { router } from '../http/trpc.ts';
+import { publicProcedure, router } from '../http/trpc.ts';
 import type { Module } from '../platform/module.ts';
 import { until } from '../testing/load.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { assemble } from './assemble.ts';
 
 /** A server of the given modules on the ground of a test server. */
-async function serverOf(modules: readonly Module[]) {
+async function serverOf(modules: readonly Module[], procedures: Parameters<typeof router>[0] = {}) {
   const t = await createTestApp();
   const { app } = t;
   const { use, registry, serve } = assemble(app);
@@ -25,7 +25,7 @@ async function serverOf(modules: readonly Module[]) {
       limitQuery: () => {},
       limitMutation: async () => {},
     },
-    router: router({}),
+    router: router(procedures),
     distDir: '/nonexistent',
   });
   return { ...server, registry, events: app.events, close: t.close };
@@ -63,6 +63,18 @@ test('a server that cannot start is not said to have started, and can still be s
   assert.ok(!(await server.events.read(0, 1000)).some(({ event }) => event === 'server_started'));
   await server.stop();
   assert.deepEqual(stopped, ['b', 'a']);
+  await server.close();
+});
+
+test('a module whose procedures are not served, or others under their name, ends the start', async () => {
+  const ofOne = router({ list: publicProcedure.query(() => 'one') });
+  const one: Module = { name: 'one', procedures: { things: ofOne } };
+  await assert.rejects(serverOf([one]), /things\.list of the module one is not served/);
+  const ofOther = router({ list: publicProcedure.query(() => 'other') });
+  await assert.rejects(serverOf([one], { things: ofOther }), /things\.list of the module one is not served/);
+  const server = await serverOf([one], { things: ofOne });
+  assert.equal((await server.http.inject('/trpc/things.list')).json().result.data, 'one');
+  await server.stop();
   await server.close();
 });
 

@@ -22,6 +22,20 @@ const JOBS_LIFE_MS = { sqlite: 60_000, postgres: 2000 };
 /** How long who has begun a request may take to send the rest of it once the server stops, milliseconds. */
 const UNSENT_MS = 1000;
 
+/** @throws when procedures of a module are not what is served under their name: nobody would miss them before they are asked */
+function checkProcedures(modules: readonly Module[], { _def: { procedures: served } }: HttpDeps['router']): void {
+  for (const { name, procedures = {} } of modules) {
+    for (const [first, { _def }] of Object.entries(procedures)) {
+      for (const [rest, procedure] of Object.entries(_def.procedures)) {
+        if ((served as Record<string, unknown>)[`${first}.${rest}`] === procedure) continue;
+        throw new Error(
+          `${first}.${rest} of the module ${name} is not served: its procedures are not in the record of app.ts, or others have their name`,
+        );
+      }
+    }
+  }
+}
+
 /** Joins modules to a server: they start in the order in which they were added and stop in the reverse one. */
 export function assemble(ground: Ground) {
   const { config, log, db, events, clock, random } = ground;
@@ -49,6 +63,7 @@ export function assemble(ground: Ground) {
 
     /** The server of all modules. Nothing listens and nothing runs yet. */
     async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
+      checkProcedures(modules, deps.router);
       let leaving = false;
       const underWay = createUnderWay();
       const stopping: Stopping = { waitsFor: () => [], unsent: 0 };

@@ -1,3 +1,4 @@
+import type { AnyTRPCRouter } from '@trpc/server';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
@@ -24,11 +25,16 @@ export interface Ground {
 }
 
 /**
- * What a module gives the app: the app mounts, joins, starts and stops it. Everything but the name is optional. Its tRPC
- * router and what other modules may use of it stand beside these, under names of the module's own.
+ * What a module gives the app: the app mounts, joins, starts and stops it. Everything but the name is optional. What other
+ * modules may use of it stands beside these, under names of the module's own.
  */
 export interface Module {
   readonly name: string;
+  /**
+   * Its tRPC routers, by the first part of their names. They stand once more in the record of procedures in `app.ts`, because
+   * the console wants their types: the server does not start while one is missing there.
+   */
+  readonly procedures?: Readonly<Record<string, AnyTRPCRouter>>;
   /** Each in a scope of its own. Hooks and parsers that one adds do not reach the others. */
   readonly routes?: readonly FastifyPluginAsync[];
   readonly health?: readonly HealthCheck[];
