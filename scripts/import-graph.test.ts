@@ -17,7 +17,7 @@ function graphOf(files: Record<string, string>) {
 const importsOf = (source: string): readonly Import[] => graphOf({ 'a.ts': source }).get('src/a.ts') ?? [];
 
 const shown = (found: readonly Import[]): string[] =>
-  found.map(({ specifier, typeOnly, values }) => `${specifier}: ${typeOnly ? 'type' : values.join(' ')}`);
+  found.map(({ specifier, typeOnly, names }) => `${specifier}: ${[...(typeOnly ? ['type'] : []), ...names].join(' ')}`);
 
 describe('what a file imports', () => {
   const cases: [string, string[]][] = [
@@ -26,20 +26,22 @@ describe('what a file imports', () => {
     [`import * as a from 'x';`, ['x: *']],
     [`import 'x';`, ['x: *']],
     [`import {\n  a,\n  b,\n} from 'x';`, ['x: a b']],
-    [`import type { A } from 'x';`, ['x: type']],
-    [`import type A from 'x';`, ['x: type']],
-    [`import { type A, b } from 'x';`, ['x: b']],
+    [`import type { A, B as C } from 'x';`, ['x: type A B']],
+    [`import type A from 'x';`, ['x: type default']],
+    [`import { type A, b } from 'x';`, ['x: A b']],
     // Node strips the name and keeps the import.
-    [`import { type A } from 'x';`, ['x: ']],
+    [`import { type A } from 'x';`, ['x: A']],
     [`export { a as b } from 'x';`, ['x: a']],
     [`export * from 'x';`, ['x: *']],
     [`export * as a from 'x';`, ['x: *']],
-    [`export type { A } from 'x';`, ['x: type']],
-    [`export type * from 'x';`, ['x: type']],
+    [`export type { A } from 'x';`, ['x: type A']],
+    [`export type * from 'x';`, ['x: type *']],
     [`const a = await import('x');`, ['x: *']],
+    [`const { a, b: c } = await import('x');`, ['x: a b']],
+    [`const { a, ...b } = await import('x');`, ['x: *']],
     [`const a = { page: () => import('x') };`, ['x: *']],
-    [`let a: import('x').A;`, ['x: type']],
-    [`let a: typeof import('x');`, ['x: type']],
+    [`let a: import('x').A;`, ['x: type *']],
+    [`let a: typeof import('x');`, ['x: type *']],
     [`const a = new Worker(new URL('./x.ts', import.meta.url));`, ['./x.ts: *']],
     [`const a = new URL('./x.css', import.meta.url);`, []],
     [`// import a from 'x';\n/* import b from 'y'; */`, []],

@@ -2,12 +2,15 @@ import { globSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import {
   type Expression,
-  type ImportDeclaration,
+  type ImportClause,
+  type NamedExports,
+  type NamedImports,
   type Node,
   type SourceFile,
   SyntaxKind,
 } from 'typescript/unstable/ast';
 import {
+  isAwaitExpression,
   isExportDeclaration,
   isImportDeclaration,
   isImportTypeNode,
@@ -15,8 +18,10 @@ import {
   isNamedExports,
   isNamedImports,
   isNewExpression,
+  isObjectBindingPattern,
   isPropertyAccessExpression,
   isStringLiteral,
+  isVariableDeclaration,
 } from 'typescript/unstable/ast/is';
 import type { FileSystem } from 'typescript/unstable/fs';
 import { API } from 'typescript/unstable/sync';
@@ -30,8 +35,8 @@ export interface Import {
   typeOnly: boolean;
   /** Not imported, but started: as a thread or a process of its own. */
   started: boolean;
-  /** Names of the exports that are used as values; `*` when they are not listed. */
-  values: readonly string[];
+  /** Names of the exports that are wanted, types among them; `*` when they are not listed. */
+  names: readonly string[];
 }
 
 /** File → what it imports, for every source file of the project. Paths are relative to the root, with `/`. */
@@ -68,49 +73,60 @@ export function readImportGraph(root: string, projects: readonly string[], fs?: 
 }
 
 function importsOf(source: SourceFile, root: string, from: string): Import[] {
-  const found = (specifier: string, values: readonly string[] | null, started = false): Import => ({
+  const found = (specifier: string, wanted: Pick<Import, 'typeOnly' | 'names'>, started = false): Import => ({
     specifier,
     file: resolveImport(root, from, specifier),
-    typeOnly: values === null,
+    ...wanted,
     started,
-    values: values ?? [],
   });
   return [
-    ...source.imports.filter(isStringLiteral).map(({ text, parent }) => found(text, valuesOf(parent))),
-    ...startedPrograms(source).map((specifier) => found(specifier, ['*'], true)),
+    ...source.imports.filter(isStringLiteral).map(({ text, parent }) => found(text, wantedBy(parent))),
+    ...startedPrograms(source).map((specifier) => found(specifier, { typeOnly: false, names: ALL }, true)),
   ];
 }
 
+const ALL = ['*'];
+
 /**
- * Names of the values that an import or a re-export brings; null when nothing of it is left at run time. That is so for
- * `import type` alone: of `import { type T }` an empty import stays, and the file that it names is run.
+ * What an import or a re-export wants. Only of `import type` nothing is left at run time: of `import { type T }` an empty
+ * import stays, and the file that it names is run.
  */
-function valuesOf(node: Node): string[] | null {
-  if (isImportDeclaration(node)) return valuesOfImport(node);
+function wantedBy(node: Node): Pick<Import, 'typeOnly' | 'names'> {
+  if (isImportDeclaration(node)) {
+    const { importClause } = node;
+    return { typeOnly: importClause?.phaseModifier === SyntaxKind.TypeKeyword, names: namesOfImport(importClause) };
+  }
   if (isExportDeclaration(node)) {
-    if (node.isTypeOnly) return null;
-    if (!node.exportClause || !isNamedExports(node.exportClause)) return ['*'];
-    return node.exportClause.elements
-      .filter(({ isTypeOnly }) => !isTypeOnly)
-      .map(({ propertyName, name }) => (propertyName ?? name).text);
+    const { exportClause } = node;
+    return {
+      typeOnly: node.isTypeOnly,
+      names: exportClause && isNamedExports(exportClause) ? namesIn(exportClause) : ALL,
+    };
   }
   // `import('x').T`: the literal stands in a type of its own.
-  return isImportTypeNode(node.parent) ? null : ['*'];
+  return { typeOnly: isImportTypeNode(node.parent), names: namesOfDynamic(node) };
 }
 
-function valuesOfImport({ importClause }: ImportDeclaration): string[] | null {
-  if (!importClause) return ['*'];
-  if (importClause.phaseModifier === SyntaxKind.TypeKeyword) return null;
-  const { name, namedBindings } = importClause;
-  const listed = !namedBindings
-    ? []
-    : isNamedImports(namedBindings)
-      ? namedBindings.elements
-          .filter(({ isTypeOnly }) => !isTypeOnly)
-          .map(({ propertyName, name }) => (propertyName ?? name).text)
-      : ['*'];
+function namesOfImport(clause: ImportClause | undefined): readonly string[] {
+  if (!clause) return ALL;
+  const { name, namedBindings } = clause;
+  const listed = !namedBindings ? [] : isNamedImports(namedBindings) ? namesIn(namedBindings) : ALL;
   return name ? ['default', ...listed] : listed;
 }
+
+/** Of `const { a, b: c } = await import('x')`. */
+function namesOfDynamic({ parent }: Node): readonly string[] {
+  const declared = parent.parent;
+  if (!isAwaitExpression(parent) || !isVariableDeclaration(declared) || !isObjectBindingPattern(declared.name))
+    return ALL;
+  const { elements } = declared.name;
+  if (elements.some(({ dotDotDotToken }) => dotDotDotToken)) return ALL;
+  return elements.map(({ propertyName, name }) => (propertyName ?? name)!.getText());
+}
+
+/** Names as the other file exports them. */
+const namesIn = ({ elements }: NamedImports | NamedExports): string[] =>
+  elements.map(({ propertyName, name }) => (propertyName ?? name).text);
 
 /** `new URL('./program.ts', import.meta.url)`: threads and child processes are started by it. */
 function startedPrograms(source: SourceFile): string[] {

@@ -4,7 +4,6 @@ import { accountName, base64url, challengeId, sha256Text, timestamp, uuid } from
 
 /** Which hook on the host asks. `try` is the rehearsal command, which never runs anything. */
 export const gate = z.enum(['pam', 'plugin', 'ssh', 'try']);
-export type Gate = z.infer<typeof gate>;
 
 /**
  * `derived`: the host worked it out from what was typed (PAM); `resolved`: sudo itself told (approval plugin).
@@ -205,7 +204,6 @@ export function classSatisfies(actual: ApprovalClass, minimum: ApprovalClass): b
 
 /** How a challenge can end. */
 export const verdictDecision = z.enum(['approved', 'denied', 'expired', 'cancelled']);
-export type VerdictDecision = z.infer<typeof verdictDecision>;
 
 /** The signed answer to one request; the payload of the verdict JWS. */
 export const verdict = z.strictObject({
