@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { CONSOLE_FRAME, CONSOLE_PAGES, type ConsolePage, consoleProcedures } from '#shared/console.ts';
+import { CONSOLE_FRAME, CONSOLE_PAGES, type ConsolePage } from '#shared/console.ts';
 import { EVENTS, type EventKind } from '#shared/events.ts';
 import { readExportedTypes } from './scripts/exported-types.ts';
 import {
@@ -34,7 +34,7 @@ const moduleOf = (file: string): string | null => /^server\/src\/([^/]+)\//.exec
 describe('between packages', () => {
   const packageFolder = (file: string): string => /^(shared|server|agent|apps\/[^/]+)/.exec(file)?.[1] ?? file;
 
-  test('shared is imported by all and imports nobody; nothing else crosses but the type of the router', () => {
+  test('shared is imported by all and imports nobody; nothing else crosses but types of app.ts', () => {
     const crossing = violations((file, { file: target, typeOnly, started }) => {
       // A process of its own is talked to in what shared says.
       if (target === null || target === 'package.json' || started) return false;
@@ -42,7 +42,7 @@ describe('between packages', () => {
       if (from === to || to === 'shared') return false;
       // Tests may look over the fence: they hold both ends of a contract against each other.
       if (isTest(file)) return false;
-      return !(from === 'apps/console' && to === 'server' && typeOnly);
+      return !(from === 'apps/console' && target === 'server/src/app/app.ts' && typeOnly);
     });
     assert.deepEqual(crossing, []);
   });
@@ -233,38 +233,79 @@ describe('who may see a library', () => {
 });
 
 describe('what the console asks', () => {
-  const calls = /(?<!\w)(?:api|client)\.(\w+)\.(\w+)\.(?:query|queryOptions|mutate|mutationOptions)\b/g;
-  const callsOf = (files: string): string[] =>
-    globSync(files, { cwd: join(root, 'apps/console/src') }).flatMap((file) =>
-      [...readFileSync(join(root, 'apps/console/src', file), 'utf8').matchAll(calls)].map(
-        ([, part, name]) => `${part}.${name}`,
+  const CONSOLE = 'apps/console/src/';
+  const calls = /(?<!\w\.?)(?:api|client)\s*\.\s*([\w.\s]+?)\s*\.\s*(?:query|queryOptions|mutate|mutationOptions)\b/g;
+  const callsOf = (files: Iterable<string>): Set<string> =>
+    new Set(
+      [...files].flatMap((file) =>
+        [...readFileSync(join(root, file), 'utf8').matchAll(calls)].map(([, name = '']) => name.replace(/\s/g, '')),
       ),
     );
+  const consoleFiles = product.map(([file]) => file).filter((file) => file.startsWith(CONSOLE) && !isTest(file));
+  const folderOf = (path: string): string => `${CONSOLE}pages/${path === '/' ? 'inbox' : path.slice(1)}/`;
+  /** The files of a page and what they stand on. */
+  const filesOf = (path: string): Set<string> => {
+    const own = consoleFiles.filter((file) => file.startsWith(folderOf(path)));
+    assert.ok(own.length > 0, `${path} has its files in ${folderOf(path)}`);
+    return new Set(own.flatMap((file) => [...reachable(graph, file).files].filter((name) => name.startsWith(CONSOLE))));
+  };
+  const pages: readonly ConsolePage[] = CONSOLE_PAGES;
+  const frame = new Set<string>(CONSOLE_FRAME.queries);
 
-  test('is declared in shared/src/console.ts, so that the desktop app lets it through', () => {
-    const called = new Set(callsOf('**/*.{ts,tsx}'));
-    const allowed = consoleProcedures();
-    assert.ok(called.size > 12, `${called.size} procedures seen`);
+  test('around every page is declared for all of them, and nothing else is', () => {
+    const around = new Map([...graph].filter(([file]) => !file.startsWith(`${CONSOLE}pages/`)));
+    const { files } = reachable(around, `${CONSOLE}main.tsx`);
+    const asked = callsOf([...files].filter((file) => around.has(file)));
+    assert.deepEqual([...asked].sort(), [...frame].sort());
+  });
+
+  for (const { path, queries, mutations = [] } of pages) {
+    test(`${path} is declared with the page, and nothing else is: the desktop app would let it through`, () => {
+      const asked = callsOf(filesOf(path));
+      const declared = new Set<string>([...queries, ...mutations]);
+      assert.deepEqual(
+        [...asked].filter((name) => !declared.has(name) && !frame.has(name)),
+        [],
+        'asked for and not declared in shared/src/console.ts',
+      );
+      assert.deepEqual(
+        [...declared].filter((name) => !asked.has(name)),
+        [],
+        'declared in shared/src/console.ts and asked for by nobody there',
+      );
+    });
+  }
+
+  test('is looked at in a browser, page by page: light and dark, phone and desktop, by axe', () => {
+    const specs = globSync('e2e/browser/*.spec.ts', { cwd: root }).map((file) =>
+      readFileSync(join(root, file), 'utf8'),
+    );
+    const inspected = specs.filter((text) => text.includes('inspect(')).join('\n');
+    const unseen = pages.filter(({ path }) => !new RegExp(`['"\`]${path}['"\`?]`).test(inspected));
     assert.deepEqual(
-      [...called].filter((name) => !Object.hasOwn(allowed, name)),
+      unseen.map(({ path }) => path),
+      [],
+      'no spec in e2e/browser that inspects anything opens it',
+    );
+  });
+});
+
+describe('what is declared once', () => {
+  test('every module is used by app.ts: one that is only made serves nothing, and nobody is told', () => {
+    const app = readFileSync(join(root, 'server/src/app/app.ts'), 'utf8');
+    const made = product
+      .filter(([file]) => file.startsWith('server/src/'))
+      .flatMap(([file]) => [
+        ...readFileSync(join(root, file), 'utf8').matchAll(/^export (?:async )?function (\w+Module)\(/gm),
+      ])
+      .map(([, name]) => name!);
+    assert.ok(made.length > 10, `${made.length} modules seen`);
+    assert.deepEqual(
+      made.filter((name) => !new RegExp(`\\buse\\(\\s*(?:await )?${name}\\(`).test(app)),
       [],
     );
   });
 
-  for (const { path, queries, mutations = [] } of CONSOLE_PAGES as readonly ConsolePage[]) {
-    const folder = path === '/' ? 'inbox' : path.slice(1);
-    test(`${folder}: its folder asks for nothing that another page declares`, () => {
-      assert.ok(existsSync(join(root, 'apps/console/src/pages', folder)));
-      const declared = new Set<string>([...queries, ...mutations, ...CONSOLE_FRAME.queries]);
-      assert.deepEqual(
-        callsOf(`pages/${folder}/*.{ts,tsx}`).filter((name) => !declared.has(name)),
-        [],
-      );
-    });
-  }
-});
-
-describe('what is declared once', () => {
   test('every event says what happened, which topic it makes old, and whose it is: feed, docs and console follow', () => {
     const unsaid = Object.entries<Partial<EventKind>>(EVENTS)
       .filter(([, { text, topic, own }]) => !text?.endsWith('.') || !topic || typeof own !== 'boolean')
@@ -285,12 +326,71 @@ describe('what is declared once', () => {
     assert.deepEqual(exempt, ['IDENTREE_DATABASE_DSN']);
   });
 
+  test('what only takes what nobody can guess is a secret, whatever it is called', () => {
+    const guessable = 'abababababababababababababababababababab';
+    const strong = 'b4bQ1wWqvJ7m0r9cXk2ZsT5uA8cDeFgHiJkLmNoP';
+    const open = listSettings()
+      .filter(({ type, meta }) => !meta.secret && type.safeParse(strong).success && !type.safeParse(guessable).success)
+      .map(({ meta }) => meta.env);
+    assert.deepEqual(open, []);
+  });
+
   test('the environment is read by the two programs alone: what they do not declare as a setting has no effect', () => {
     const readers = product
       .map(([file]) => file)
       .filter((file) => /^(server|agent)\/src\//.test(file) && !isTest(file))
-      .filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'));
-    assert.deepEqual(readers.sort(), ['agent/src/main.ts', 'server/src/main.ts']);
+      .map((file) => [file, readFileSync(join(root, file), 'utf8')] as const);
+    const whole = readers.filter(([, text]) =>
+      /process\.env|\benv\b[^;\n]*\} = process\b|from 'node:process'/.test(text),
+    );
+    assert.deepEqual(whole.map(([file]) => file).sort(), ['agent/src/main.ts', 'server/src/main.ts']);
+    const single = readers.filter(
+      ([file, text]) => !file.startsWith('server/src/config/') && /\benv(\.[A-Z]|\[)/.test(text),
+    );
+    assert.deepEqual(
+      single.filter(([file]) => file !== 'agent/src/main.ts').map(([file]) => file),
+      [],
+      'a setting is declared in server/src/config/sections',
+    );
+  });
+});
+
+describe('what nobody needs any more', () => {
+  const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');
+  const sources = globSync('**/*.{ts,tsx,mjs,html,css,json}', {
+    cwd: root,
+    exclude: ['**/node_modules', '**/dist', '**/.cache', '**/test-results'],
+  });
+
+  test('is not exported: what no other file imports is used where it stands, or goes', () => {
+    const wanted = new Map<string, Set<string>>();
+    for (const { file, names } of [...graph.values()].flat()) {
+      if (file === null) continue;
+      wanted.set(file, new Set([...(wanted.get(file) ?? []), ...names]));
+    }
+    const made = /^export (?:async )?(?:function\*?|const|let|class|interface|type|enum) (\w+)/gm;
+    const unused = product
+      .filter(([file]) => !wanted.get(file)?.has('*') && !isTest(file) && !/\.(test-d|d)\.ts$/.test(file))
+      .flatMap(([file]) => {
+        const text = textOf(file);
+        return [...text.matchAll(made)]
+          .map(([, name]) => name!)
+          .filter((name) => !wanted.get(file)?.has(name) && text.match(new RegExp(`\\b${name}\\b`, 'g'))?.length === 1)
+          .map((name) => `${file} exports ${name}`);
+      });
+    assert.deepEqual(unused, []);
+  });
+
+  test('is no file: each is imported, or started by its name', () => {
+    const imported = new Set([...graph.values()].flat().map(({ file }) => file));
+    const texts = sources
+      .filter((file) => file !== 'architecture.test.ts')
+      .map((file) => [file, textOf(file)] as const);
+    const lonely = product
+      .map(([file]) => file)
+      .filter((file) => !imported.has(file) && !/\.(test|test-d|d)\.tsx?$/.test(file))
+      .filter((file) => !texts.some(([other, text]) => other !== file && text.includes(basename(file))));
+    assert.deepEqual(lonely, []);
   });
 });
 
@@ -342,6 +442,36 @@ describe('what production runs', () => {
     const missing = violations((_, { file }) => file !== null && !existsSync(join(root, file)), [...graph]);
     assert.deepEqual(missing, []);
   });
+});
+
+test('ARCHITECTURE.md has a row for every folder of the tree, and for none that is gone', () => {
+  const [, table = ''] = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('\n## The tree\n');
+  const rows = table
+    .split('\n## ')[0]!
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
+  const named = rows.flatMap((row) => {
+    const [first = '', ...more] = [...row.split('|')[1]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+    return [first, ...more.map((name) => join(dirname(first), name))];
+  });
+  const ignored = readFileSync(join(root, '.gitignore'), 'utf8').split('\n');
+  const foldersIn = (folder: string): string[] =>
+    readdirSync(join(root, folder), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .filter(({ name }) => !ignored.includes(name) && !ignored.includes(`${name}/`))
+      .map(({ name }) => join(folder, name));
+  const there = ['.', 'agent', 'agent/src', 'apps', 'server', 'server/src', 'shared'].flatMap(foldersIn);
+  const isNamed = (folder: string) => named.some((name) => name === folder || name.startsWith(`${folder}/`));
+  assert.deepEqual(
+    there.filter((folder) => !isNamed(folder)),
+    [],
+    'a folder without a row',
+  );
+  assert.deepEqual(
+    named.filter((name) => !existsSync(join(root, name))),
+    [],
+    'a row without a folder',
+  );
 });
 
 test('comments refer to nothing that a reader of this project does not have', () => {

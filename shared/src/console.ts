@@ -105,7 +105,6 @@ export const CONSOLE_PAGES = [
       'notify.preferences.get',
       'notify.deliveries.get',
       'notify.events',
-      'notify.pushKey',
       'notify.week',
     ],
   },
@@ -114,7 +113,7 @@ export const CONSOLE_PAGES = [
 
 /** What the console asks around every page. */
 export const CONSOLE_FRAME = {
-  queries: ['me.get', 'challenges.inbox', 'directory.status', 'notify.onScreen'],
+  queries: ['me.get', 'challenges.inbox', 'challenges.get', 'directory.status', 'notify.onScreen'],
 } as const;
 
 type Page = (typeof CONSOLE_PAGES)[number];

@@ -55,8 +55,10 @@ export interface AppOptions {
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
-/** Every procedure; the type that the console imports. */
+/** Every procedure. The console imports this type and the next one, and nothing else of the server. */
 export type AppRouter = App['router'];
+
+export type { ChannelSettings } from '../notify/create-channel.ts';
 
 /** The server. */
 export async function createApp(config: Config, options: AppOptions = {}) {
@@ -98,16 +100,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const reads = createLogReads(core);
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
   const { challenges, announcing, offlineGrants, ...challenge } = use(
-    challengesModule(core, {
-      callers,
-      approvals,
-      policies,
-      policyForGrants,
-      standing,
-      settling,
-      hostApi,
-      reads,
-    }),
+    challengesModule(core, { callers, approvals, policies, policyForGrants, standing, settling, hostApi, reads }),
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));

@@ -3,8 +3,7 @@ import { createTRPCClient, httpLink, TRPCClientError, type TRPCClientErrorLike }
 import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import type { ConsoleProcedure } from '#shared/console.ts';
-import type { AppRouter } from '../../../../server/src/app/app.ts';
-import type { ChannelSettings } from '../../../../server/src/notify/create-channel.ts';
+import type { AppRouter, ChannelSettings } from '../../../../server/src/app/app.ts';
 import type { Unreadable } from '../kit/arrange.ts';
 
 export type { ChannelSettings };
