@@ -1,5 +1,4 @@
 import { commandLine } from '#shared/command-words.ts';
-import { requestHash } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import {
   type ChallengeAnswer,
@@ -151,12 +150,8 @@ export function createAsking(deps: AskingDeps) {
     const challenge = store.newChallenge({
       id: newChallengeId(random, now),
       user_code: newUserCode(random),
-      host_id: host.id,
-      hostname: host.hostname,
-      username: record.user,
-      nonce: record.nonce,
+      host,
       record,
-      request_hash: requestHash(record),
       created_at: now,
       expires_at: now + deps.ttlMs,
       lease_until: now + LEASE_SECONDS * 1000,

@@ -1,5 +1,4 @@
 import { commandLine } from '#shared/command-words.ts';
-import { requestHash } from '#shared/decision.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import { CHAIN_START } from '#shared/events.ts';
@@ -51,12 +50,8 @@ export function createOfflineUses(deps: {
       ...store.newChallenge({
         id: newChallengeId(random, now),
         user_code: newUserCode(random),
-        host_id: host.id,
-        hostname: host.hostname,
-        username: record.user,
-        nonce: record.nonce,
+        host,
         record,
-        request_hash: requestHash(record),
         created_at: now,
         expires_at: now,
         lease_until: now,

@@ -1,11 +1,11 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { type HostRecord, hostRecord } from '#shared/decision.ts';
+import { type HostRecord, hostRecord, requestHash } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { RunRequest } from '#shared/host-run.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { ChallengesTable, Schema } from '../db/schema.ts';
+import type { ChallengesTable, Host, Schema } from '../db/schema.ts';
 import { first, rawStatement, rowOf, statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
@@ -62,26 +62,20 @@ export function fromRow({ record, policy, ...plain }: Selectable<ChallengesTable
   }
 }
 
-/** What is known of a challenge when it is made. */
-export type NewChallenge = Pick<
-  Challenge,
-  | 'id'
-  | 'user_code'
-  | 'host_id'
-  | 'hostname'
-  | 'username'
-  | 'nonce'
-  | 'record'
-  | 'request_hash'
-  | 'created_at'
-  | 'expires_at'
-  | 'lease_until'
-  | 'policy'
->;
+/** What is known of a challenge when it is made; the rest follows from its record. */
+interface NewChallenge
+  extends Pick<Challenge, 'id' | 'user_code' | 'record' | 'created_at' | 'expires_at' | 'lease_until' | 'policy'> {
+  host: Pick<Host, 'id' | 'hostname'>;
+}
 
 /** A challenge that waits, before it is written. */
-export const newChallenge = (made: NewChallenge): Challenge => ({
+export const newChallenge = ({ host, ...made }: NewChallenge): Challenge => ({
   ...made,
+  host_id: host.id,
+  hostname: host.hostname,
+  username: made.record.user,
+  nonce: made.record.nonce,
+  request_hash: requestHash(made.record),
   policy_version: made.policy.version,
   policy_rule: made.policy.rule,
   status: 'pending',
