@@ -1,9 +1,10 @@
-import { Button, Group, Stack, Text } from '@mantine/core';
+import { Group, Stack, Text } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef } from 'react';
 import { desktop } from '../../bridge.ts';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
+import { OlderPages } from '../../kit/older-pages.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
@@ -132,21 +133,7 @@ export function EventList() {
           card={(event) => <EventCard event={event} />}
         />
       )}
-      {(older !== null || place !== null) && (
-        <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
-          <Button variant="default" disabled={place === null} onClick={() => turnTo(null)}>
-            Newest
-          </Button>
-          <Button
-            variant="default"
-            disabled={older === null}
-            loading={list.isPlaceholderData}
-            onClick={() => turnTo(older)}
-          >
-            Older
-          </Button>
-        </Group>
-      )}
+      <OlderPages before={place} older={older} loading={list.isPlaceholderData} turnTo={turnTo} />
     </>
   );
 }

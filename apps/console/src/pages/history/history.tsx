@@ -1,8 +1,9 @@
-import { Button, Group, Select, Stack, Text, UnstyledButton } from '@mantine/core';
+import { Group, Select, Stack, Text, UnstyledButton } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { CommandText, MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
+import { OlderPages } from '../../kit/older-pages.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { SearchBox } from '../../kit/search-box.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
@@ -202,21 +203,7 @@ function Requests() {
           open={(request) => open(request.userCode)}
         />
       )}
-      {(older !== null || before !== null) && (
-        <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
-          <Button variant="default" disabled={before === null} onClick={() => turnTo(null)}>
-            Newest
-          </Button>
-          <Button
-            variant="default"
-            disabled={older === null}
-            loading={history.isPlaceholderData}
-            onClick={() => turnTo(older)}
-          >
-            Older
-          </Button>
-        </Group>
-      )}
+      <OlderPages before={before} older={older} loading={history.isPlaceholderData} turnTo={turnTo} />
       <RequestDrawer code={values.request} close={() => setQuery({ request: null })} deny={setDenying} />
       <DenyDialog about={denying} close={() => setDenying(null)} />
     </>

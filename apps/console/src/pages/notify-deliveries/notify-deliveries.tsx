@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
+import { OlderPages } from '../../kit/older-pages.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { SearchBox } from '../../kit/search-box.tsx';
@@ -128,10 +129,7 @@ export default function NotifyDeliveriesPage() {
   const allOf = mayChange && filter.status === 'dead' && deliveries.length > 0 ? filter.channel : null;
   return (
     <>
-      <PageHeader
-        title="Notification deliveries"
-        text="What was told, what waits and what was given up. What ended is kept for thirty days."
-      />
+      <PageHeader text="What was told, what waits and what was given up. What ended is kept for thirty days." />
       <Group gap="sm" mb="md" wrap="wrap" tabIndex={-1} ref={top} role="group" aria-label="Filter">
         <Select
           aria-label="Channel"
@@ -200,21 +198,7 @@ export default function NotifyDeliveriesPage() {
           open={({ id }) => open(id)}
         />
       )}
-      {(older !== null || place !== null) && (
-        <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
-          <Button variant="default" disabled={place === null} onClick={() => turnTo(null)}>
-            Newest
-          </Button>
-          <Button
-            variant="default"
-            disabled={older === null}
-            loading={list.isPlaceholderData}
-            onClick={() => turnTo(older)}
-          >
-            Older
-          </Button>
-        </Group>
-      )}
+      <OlderPages before={place} older={older} loading={list.isPlaceholderData} turnTo={turnTo} />
       <DeliveryDialog
         about={/^[A-Za-z0-9_-]{43}$/.test(delivery ?? '') && { id: delivery!, settle: mayChange ? settle : null }}
         close={() => setQuery({ delivery: null })}
