@@ -126,6 +126,11 @@ export function pagesFor(role: 'user' | 'admin'): Page[] {
   return CONSOLE_PAGES.filter((page) => page.role === 'anyone' || role === 'admin');
 }
 
+/** The page that somebody of this role is shown at a path: the inbox where there is none for them. */
+export function pageAt(path: string, role: 'user' | 'admin'): Page {
+  return pagesFor(role).find((page) => page.path === path) ?? CONSOLE_PAGES[0];
+}
+
 /** Procedures that the console calls wherever it runs, by name. */
 export type ConsoleProcedure =
   | Page['queries'][number]

@@ -1,7 +1,7 @@
 import { Anchor, Button, Center, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect } from 'react';
-import { pagesFor } from '#shared/console.ts';
+import { pageAt } from '#shared/console.ts';
 import type { FeedEvent } from '#shared/events.ts';
 import { desktop, useUnreached } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
@@ -91,12 +91,11 @@ export function App() {
       </Center>
     );
   }
-  const { role } = me.data;
-  const allowed = pagesFor(role).some((page) => page.path === path);
-  const { Page } = PAGES[allowed ? path : '/'];
+  const shown = pageAt(path, me.data.role).path;
+  const { Page } = PAGES[shown];
   return (
     <MeContext value={me.data}>
-      <Shell live={live} path={allowed ? path : '/'}>
+      <Shell live={live} path={shown}>
         <Suspense fallback={<PageSkeleton label="Loading" />}>
           <Page key={path} />
         </Suspense>

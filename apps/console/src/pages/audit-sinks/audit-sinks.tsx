@@ -92,7 +92,7 @@ export default function AuditSinksPage() {
   const sinks = useQuery({ ...api.audit.sinks.list.queryOptions(), refetchInterval: ANEW_MS });
   return (
     <>
-      <PageHeader title="Audit sinks" text="Where every event is sent, beside the database that keeps it." />
+      <PageHeader text="Where every event is sent, beside the database that keeps it." />
       <QueryState query={sinks} label="Loading the sinks">
         {(all) =>
           all.length === 0 ? (

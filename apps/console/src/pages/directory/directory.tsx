@@ -64,7 +64,7 @@ export default function DirectoryPage() {
   const tab = TABS.find((one) => one === wanted) ?? 'overview';
   return (
     <>
-      <PageHeader title="Directory" text="The people, groups and sudo rules that your hosts see.">
+      <PageHeader text="The people, groups and sudo rules that your hosts see.">
         {query.data && (
           <Group gap="md">
             <StateBadge status={query.data} />

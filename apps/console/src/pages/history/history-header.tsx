@@ -7,7 +7,7 @@ import { navigate, useQueryValue } from '../../router.tsx';
 export function HistoryHeader({ text, children }: { text: string; children?: ReactNode }) {
   const [view] = useQueryValue('view');
   return (
-    <PageHeader title="History" text={text}>
+    <PageHeader text={text}>
       <Group gap="sm">
         {children}
         <SegmentedControl

@@ -42,7 +42,7 @@ export default function HostsPage() {
   const one = hosts.data?.hosts.find(({ id }) => id === wanted);
   const list = (
     <>
-      <PageHeader title="Hosts" text="Machines that ask here before anybody becomes root on them.">
+      <PageHeader text="Machines that ask here before anybody becomes root on them.">
         {mayChange && (
           <Button leftSection={<IconPlus size={18} />} onClick={() => setEnrolling(true)}>
             Enrol a host

@@ -164,7 +164,6 @@ export function InboxPage() {
   return (
     <>
       <PageHeader
-        title="Inbox"
         text={me.role === 'admin' ? 'Requests that wait for an answer.' : 'Your requests that wait for an answer.'}
       >
         <NotifyButton />

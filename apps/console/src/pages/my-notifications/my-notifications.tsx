@@ -63,7 +63,7 @@ export default function MyNotificationsPage() {
   const own = all.filter(({ shared }) => !shared);
   return (
     <>
-      <PageHeader title="My notifications" text="Where you are told that somebody waits, of what else, and when not.">
+      <PageHeader text="Where you are told that somebody waits, of what else, and when not.">
         {mayChange && own.length > 0 && (
           <Button leftSection={<IconPlus size={18} />} onClick={() => setOpen({ kind: 'add' })}>
             Add a channel

@@ -44,10 +44,7 @@ export default function NotifyChannelsPage() {
   const create = <Button onClick={() => setCreating(true)}>Set up the first channel</Button>;
   return (
     <>
-      <PageHeader
-        title="Notification channels"
-        text="Where people are told what happens, beside this console: rooms, mailboxes, receivers of your own."
-      >
+      <PageHeader text="Where people are told what happens, beside this console: rooms, mailboxes, receivers of your own.">
         {mayChange && (
           <Group gap="xs" wrap="nowrap">
             <Button leftSection={<IconPlus size={18} />} onClick={() => setCreating(true)}>

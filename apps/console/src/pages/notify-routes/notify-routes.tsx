@@ -31,10 +31,7 @@ export default function NotifyRoutesPage() {
   const canMake = mayChange && shared !== undefined && shared.length > 0;
   return (
     <>
-      <PageHeader
-        title="Notification routes"
-        text="Which events go to which channels. All routes that fit add up, and a channel is told once."
-      >
+      <PageHeader text="Which events go to which channels. All routes that fit add up, and a channel is told once.">
         {canMake && (
           <Button leftSection={<IconPlus size={18} />} onClick={() => setEditing({ route: null })}>
             New route

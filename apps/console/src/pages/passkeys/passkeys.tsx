@@ -121,7 +121,7 @@ export default function PasskeysPage() {
   const count = list.data?.passkeys.length ?? 0;
   return (
     <>
-      <PageHeader title="My passkeys" text="What you approve with. Only a passkey can add or remove another one.">
+      <PageHeader text="What you approve with. Only a passkey can add or remove another one.">
         {mayChange && count > 0 && (
           <Button leftSection={<IconPlus size={18} />} onClick={() => setDialog({ kind: 'add' })}>
             Add a passkey

@@ -45,7 +45,7 @@ export default function PeoplePage() {
   const [recovering, setRecovering] = useState<Person | null>(null);
   return (
     <>
-      <PageHeader title="People" text="Everybody who has signed in, and the Linux accounts that are theirs." />
+      <PageHeader text="Everybody who has signed in, and the Linux accounts that are theirs." />
       <QueryState query={people} label="Loading people">
         {(entries) => {
           const list = entries.filter((entry): entry is Person => !isUnreadable(entry));

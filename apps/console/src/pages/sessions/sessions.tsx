@@ -86,10 +86,7 @@ export default function SessionsPage() {
   const more = (list.data?.length ?? 0) > 1;
   return (
     <>
-      <PageHeader
-        title="Sessions"
-        text="Where you are signed in. A session ends by itself after half an hour without use."
-      >
+      <PageHeader text="Where you are signed in. A session ends by itself after half an hour without use.">
         {mayChange && (
           <Group gap="sm">
             {more && (

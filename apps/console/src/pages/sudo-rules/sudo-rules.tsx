@@ -38,7 +38,7 @@ export default function SudoRulesPage() {
   const editable = mayChange && query.data && query.data.sudoSource !== 'claims';
   return (
     <>
-      <PageHeader title="Sudo rules" text="Who may run what as root, before anybody is asked to approve it.">
+      <PageHeader text="Who may run what as root, before anybody is asked to approve it.">
         {editable && (
           <Group gap="xs" wrap="nowrap">
             <Button leftSection={<IconPlus size={18} />} onClick={() => setEditing({ rule: null })}>
