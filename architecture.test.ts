@@ -77,13 +77,13 @@ describe('inside the server', () => {
   const isRoot = (file: string): boolean =>
     moduleOf(file) === null || ['app', 'commands', 'evaluation'].includes(moduleOf(file) ?? '');
   /** Functions without state or surface that another module may call: the domain's own words, schemas and templates. */
-  const isPure = (file: string): boolean =>
-    [
-      'server/src/policies/policy.ts',
-      'server/src/policies/glob.ts',
-      'server/src/auth/step-up.ts',
-      'server/src/passkeys/assertion-response.ts',
-    ].includes(file);
+  const PURE = [
+    'server/src/policies/policy.ts',
+    'server/src/policies/glob.ts',
+    'server/src/auth/step-up.ts',
+    'server/src/passkeys/assertion-response.ts',
+  ];
+  const isPure = (file: string): boolean => PURE.includes(file);
 
   test('the ground knows no module, not even its types', () => {
     const upward = violations((file, { file: target, typeOnly }) => {
@@ -116,6 +116,15 @@ describe('inside the server', () => {
           : !target.startsWith('shared/') && !isPure(target)),
     );
     assert.deepEqual(impure, []);
+    const sideways = PURE.filter((pure) =>
+      product.some(
+        ([file, imports]) =>
+          !isTest(file) &&
+          moduleOf(file) !== moduleOf(pure) &&
+          imports.some((found) => found.file === pure && !found.typeOnly),
+      ),
+    );
+    assert.deepEqual(PURE, sideways, 'one that no other module calls needs no exception');
   });
 
   test('the rooms of the directory import those before them, from the source to what is published', () => {
