@@ -15,7 +15,7 @@ import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { ContradictionKind } from '../state/checkpoint.ts';
 import { readChallengeId, readToken, writeToken } from './continuation.ts';
 import { createDeathWatch, type DeathWatch } from './death-watch.ts';
-import { buildRecord, type Evidence } from './evidence.ts';
+import { buildRecord, type Evidence, type Requester } from './evidence.ts';
 import { createReports } from './reports.ts';
 import type { Voice } from './terminal-text.ts';
 import { sayTimeLeft, sayWhileUnanswered, type Trouble } from './while-waiting.ts';
@@ -87,14 +87,7 @@ export interface Question {
   /** False: somebody who would have to be waited for is as good as a no (`sudo -n`). */
   mayWait: boolean;
   evidence: Evidence;
-  who: {
-    user: string;
-    uid: number;
-    gate: HostRecord['gate'];
-    service: string;
-    tty: string | null;
-    origin: string | null;
-  };
+  who: Requester;
 }
 
 /** What is done right before a yes. */

@@ -128,17 +128,20 @@ export function sshOrigin(hello: Pick<Hello, 'rhost' | 'sshConnection' | 'sshAut
   return parts.length === 0 ? null : visibleText(parts.join(', ')).slice(0, 256);
 }
 
+/** Who asks, and at which gate. */
+export interface Requester {
+  user: string;
+  uid: number;
+  gate: HostRecord['gate'];
+  service: string;
+  tty: string | null;
+  origin: string | null;
+}
+
 /** Puts the record together that the server stores, the page shows and the passkey signs. */
 export function buildRecord(
   evidence: Evidence,
-  who: {
-    user: string;
-    uid: number;
-    gate: HostRecord['gate'];
-    service: string;
-    tty: string | null;
-    origin: string | null;
-  },
+  who: Requester,
   stamp: { hostId: string; nonce: string; createdAt: number },
 ): HostRecord {
   const shown = shownArgv(evidence.cmdline);

@@ -13,6 +13,7 @@ import type { ResourceRow } from './scim-store.ts';
 import type { Scim } from './service.ts';
 import { showResource } from './shown.ts';
 import { etagOf } from './stored.ts';
+import type { ScimTarget } from './writing.ts';
 
 const PREFIX = '/scim/v2';
 const BODY_LIMIT = 8 * 1024 * 1024;
@@ -98,7 +99,13 @@ function serveScim(app: FastifyInstance, deps: RouteDeps): void {
 
   for (const kind of ['User', 'Group'] satisfies Kind[]) {
     const path = `/${kind}s`;
-    const tagOf = (request: FastifyRequest) => request.headers['if-match'];
+    const targetOf = (request: FastifyRequest, client: ScimClient): ScimTarget => ({
+      client,
+      kind,
+      id: idOf(request),
+      ifMatch: request.headers['if-match'],
+      remoteAddr: request.clientAddress,
+    });
 
     app.get(path, async (request, reply) => {
       const client = await authenticate(request);
@@ -127,26 +134,19 @@ function serveScim(app: FastifyInstance, deps: RouteDeps): void {
     });
     app.put(`${path}/:id`, async (request, reply) => {
       const client = await authenticate(request);
-      const row = await scim.replace(client, kind, idOf(request), request.body, tagOf(request), request.clientAddress);
+      const row = await scim.replace(targetOf(request, client), request.body);
       return sendResource(request, reply, 200, row);
     });
     app.patch(`${path}/:id`, async (request, reply) => {
       const client = await authenticate(request);
       const body = patchBody.safeParse(request.body);
       if (!body.success) throw new ScimError(400, 'not a list of operations', 'invalidSyntax');
-      const row = await scim.patch(
-        client,
-        kind,
-        idOf(request),
-        body.data.Operations,
-        tagOf(request),
-        request.clientAddress,
-      );
+      const row = await scim.patch(targetOf(request, client), body.data.Operations);
       return sendResource(request, reply, 200, row);
     });
     app.delete(`${path}/:id`, async (request, reply) => {
       const client = await authenticate(request);
-      await scim.remove(client, kind, idOf(request), tagOf(request), request.clientAddress);
+      await scim.remove(targetOf(request, client));
       return reply.code(204).send();
     });
   }

@@ -21,6 +21,16 @@ import { ScimError } from './scim-error.ts';
 import * as store from './scim-store.ts';
 import { etagOf, nameOfDocument, readStored, writeStored } from './stored.ts';
 
+/** Which resource a client changes. */
+export interface ScimTarget {
+  client: ScimClient;
+  kind: Kind;
+  id: string;
+  /** `If-Match` as it came: the version that the client believes to change. */
+  ifMatch: string | undefined;
+  remoteAddr: string;
+}
+
 /** What clients change: each only what it made itself. */
 export function createScimWriting(deps: {
   db: Database;
@@ -82,7 +92,7 @@ export function createScimWriting(deps: {
       throw new ScimError(401, 'the token is not valid');
   }
 
-  async function load(work: UnitOfWork, client: ScimClient, kind: Kind, id: string, ifMatch: string | undefined) {
+  async function load(work: UnitOfWork, { client, kind, id, ifMatch }: ScimTarget) {
     const row = await store.findResource(work.query, client.id, kind, id);
     if (!row) throw new ScimError(404, 'there is no such resource');
     if (ifMatch !== undefined && ifMatch !== '*' && !ifMatch.split(',').some((tag) => tag.trim() === etagOf(row))) {
@@ -179,17 +189,11 @@ export function createScimWriting(deps: {
         return row;
       }),
 
-    replace: (
-      client: ScimClient,
-      kind: Kind,
-      id: string,
-      body: unknown,
-      ifMatch: string | undefined,
-      remoteAddr: string,
-    ) =>
+    replace: (target: ScimTarget, body: unknown) =>
       db.transaction(async (work) => {
+        const { client, kind, remoteAddr } = target;
         await begin(work, client);
-        const row = await load(work, client, kind, id, ifMatch);
+        const row = await load(work, target);
         const { externalId, active } = readStored(row).document;
         const whole = canonicalDocument(kind, body);
         // What a provider does not mention stays: a person keeps their identity, and who is disabled stays disabled.
@@ -197,33 +201,22 @@ export function createScimWriting(deps: {
         return save(work, client, row, parse(kind, wanted), { adds: false, remoteAddr });
       }),
 
-    patch: (
-      client: ScimClient,
-      kind: Kind,
-      id: string,
-      operations: readonly PatchOperation[],
-      ifMatch: string | undefined,
-      remoteAddr: string,
-    ) =>
+    patch: (target: ScimTarget, operations: readonly PatchOperation[]) =>
       db.transaction(async (work) => {
+        const { client, kind, remoteAddr } = target;
         await begin(work, client);
-        const row = await load(work, client, kind, id, ifMatch);
+        const row = await load(work, target);
         const patched = applyPatch(kind, readStored(row).document, operations);
         if (!patched.ok) throw new ScimError(400, 'an operation cannot be applied', patched.scimType);
         const adds = operations.some(({ op }) => op === 'add');
         return save(work, client, row, parse(kind, patched.document), { adds, remoteAddr });
       }),
 
-    remove: (
-      client: ScimClient,
-      kind: Kind,
-      id: string,
-      ifMatch: string | undefined,
-      remoteAddr: string,
-    ): Promise<void> =>
+    remove: (target: ScimTarget): Promise<void> =>
       db.transaction(async (work) => {
+        const { client, id, remoteAddr } = target;
         await begin(work, client);
-        const row = await load(work, client, kind, id, ifMatch);
+        const row = await load(work, target);
         await store.updateResource(work, id, { deleted_at: clock.now(), version: row.version + 1 });
         await report(work, client, 'deleted', row, remoteAddr);
         for (const group of await leaveGroups(work, client, id)) {
