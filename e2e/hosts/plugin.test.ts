@@ -100,6 +100,24 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
       assert.equal(host.exists(file), false);
     });
 
+    test(`sudo ${version}: by a second proc it starts another program than anybody else finds there, and none is promised`, {
+      skip,
+    }, async () => {
+      const host = world.host(name);
+      const file = mark();
+      await host.sh('mkdir -p /srv/jail/proc /home/alice/usr/bin; mount -t proc proc /srv/jail/proc');
+      await host.write('/home/alice/usr/bin/id', `#!/bin/sh\ntouch ${file}\n`, 0o755);
+      await host.sh('chown -R alice /home/alice/usr');
+      const command = '/srv/jail/proc/self/cwd/usr/bin/id';
+      const request = await ask(world, host, 'alice', ['sudo', command], { cwd: '/home/alice' });
+      const record = recordOf(request);
+      assert.equal(record.resolved?.command, command);
+      assert.deepEqual([record.target, record.unrestricted], [null, ['unparsed']]);
+      await approve(request);
+      assert.equal(await request.terminal.exit, 0);
+      assert.equal(host.exists(file), true, 'this is what sudo does');
+    });
+
     test(`sudo ${version} without secure_path: the program of the caller’s own PATH is the one that is shown`, {
       skip,
     }, async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,8 @@ const MOUNTINFO = `27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 43 27 0:43 / /srv/unknown rw - fuse x rw
 44 27 8:1 / /mnt/ntfs rw - fuseblk /dev/sda1 rw,user_id=0,group_id=0
 45 27 0:45 / /sys/fs/fuse/connections rw - fusectl fusectl rw
+28 27 0:5 / /proc rw,nosuid,nodev,noexec - proc proc rw
+48 27 0:48 / /srv/jail/proc rw,relatime - proc proc rw
 46 27 7:1 / /media/alice/IMAGE rw,nosuid,nodev - ext4 /dev/loop1 rw
 `;
 const UTAB = `SRC=/dev/loop1 TARGET=/media/alice/IMAGE ROOT=/ OPTS=uhelper=udisks2
@@ -24,17 +26,36 @@ SRC=/dev/sdc1 TARGET=/mnt/netdev ROOT=/ OPTS=_netdev
 `;
 
 describe('file systems that an ordinary account answers for', () => {
-  it('are those of FUSE that it serves, and those that it had mounted', () => {
+  it('are those of FUSE that it serves, and those that it had mounted; of proc nobody sees what others do', () => {
     assert.deepEqual([...mountsOfUsers(MOUNTINFO, UTAB)].sort(), [
       '/media/alice/IMAGE',
       '/mnt/st ick',
+      '/proc',
+      '/srv/jail/proc',
       '/srv/plain',
       '/srv/unknown',
       '/tmp/a b',
     ]);
   });
 
-  const skip = process.geteuid?.() !== 0 || !existsSync('/dev/fuse') ? 'needs root and FUSE' : false;
+  const isRoot = process.geteuid?.() === 0;
+  it('proc in another place leads each who looks to a folder of its own: it is not followed', {
+    skip: isRoot ? false : 'needs root',
+  }, async () => {
+    const root = await mkdtemp(join(tmpdir(), 'identree-proc-'));
+    const point = join(root, 'jail/proc');
+    await mkdir(point, { recursive: true });
+    execFileSync('mount', ['-t', 'proc', 'proc', point]);
+    try {
+      for (const path of ['self/exe', 'self/cwd/package.json', 'self/root/usr/bin/env', '1/root/usr/bin/env'])
+        assert.equal(await followPath('', join(point, path)), 'unknown', path);
+    } finally {
+      execFileSync('umount', [point]);
+      await rm(root, { recursive: true });
+    }
+  });
+
+  const skip = !isRoot || !existsSync('/dev/fuse') ? 'needs root and FUSE' : false;
   it('are not looked into: whoever does waits as long as that account likes', { skip }, async () => {
     const root = await mkdtemp(join(tmpdir(), 'identree-fuse-'));
     const point = join(root, 'srv/tools');

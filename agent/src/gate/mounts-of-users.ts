@@ -5,9 +5,10 @@ const unescaped = (field: string): string =>
   field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /**
- * Where file systems are mounted that an ordinary account answers for: a program of its own (FUSE), which may give
- * another content to each who reads and let them wait for ever, or a medium or image that it had mounted. What they say
- * of owners and modes is what that account likes.
+ * Where file systems are mounted of which nothing is known by looking. Those that an ordinary account answers for: a
+ * program of its own (FUSE), which may give another content to each who reads and let them wait for ever, or a medium or
+ * image that it had mounted. What they say of owners and modes is what that account likes. And proc, wherever it is, as in a
+ * folder that is made into a root: its links lead each who follows them somewhere else.
  *
  * @param mountinfo proc_pid_mountinfo(5), bytes as latin1.
  * @param utab what mount(8) keeps beside it in /run/mount/utab: options of user space, as of udisks.
@@ -18,7 +19,7 @@ export function mountsOfUsers(mountinfo: string, utab: string): Set<string> {
     const [mount = '', filesystem = ''] = line.split(' - ');
     const [type = '', , options = ''] = filesystem.split(' ');
     const by = /^fuse(blk|\.|$)/.test(type) ? /(?:^|,)user_id=(\d+)/.exec(options)?.[1] : '0';
-    if (by !== '0') points.add(unescaped(mount.split(' ')[4] ?? ''));
+    if (by !== '0' || type === 'proc') points.add(unescaped(mount.split(' ')[4] ?? ''));
   }
   for (const line of utab.split('\n')) {
     const target = /(?:^| )TARGET=(\S+)/.exec(line)?.[1];
