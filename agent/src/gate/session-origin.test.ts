@@ -34,9 +34,26 @@ describe('origin of a login session', () => {
     ['at the console', '0::/user.slice/user-1000.slice/session-c1.scope\n', null],
     ['of a service', '0::/system.slice/cron.service\n', null],
     ['that ended', '0::/user.slice/user-1000.slice/session-99.scope\n', null],
-    ['whose name is a path', '0::/session-../../x.scope\n', null],
+    ['whose name is a path', '0::/user.slice/user-1000.slice/session-../../x.scope\n', null],
     ['of a process that is gone', null, null],
-    ['with a hostile host name', '0::/session-4.scope\n', 'a\\u{202e}b\\x1b[1m'],
+    ['with a hostile host name', '0::/user.slice/user-1000.slice/session-4.scope\n', 'a\\u{202e}b\\x1b[1m'],
+    [
+      'in a container that sees the groups outside',
+      '0::/machine.slice/machine-web1.scope/payload/user.slice/user-1000.slice/session-3.scope\n',
+      '203.0.113.5',
+    ],
+    // systemd-run --user --scope --unit=session-3 sudo
+    [
+      'that an account has called like the session of another',
+      '0::/user.slice/user-1001.slice/user@1001.service/app.slice/session-3.scope\n',
+      null,
+    ],
+    [
+      'that an account has called like all that leads to one',
+      '0::/user.slice/user-1001.slice/user@1001.service/user.slice/user-1000.slice/session-3.scope\n',
+      null,
+    ],
+    ['that anybody else has called so', '0::/system.slice/runner.service/session-3.scope\n', null],
   ] as const) {
     it(`${name}: ${expected ?? 'none'}`, async () => assert.equal(await originOf(cgroup), expected));
   }
