@@ -184,12 +184,20 @@ describe('target of a command', () => {
       });
     }
 
-    it('a file that a group may write is writable, unless the group is root', async () => {
-      await put('/usr/bin/grp', 'x', 0o775);
-      assert.deepEqual((await resolve('grp')).unrestricted, []);
-      await chown(join(root, 'usr/bin/grp'), 0, 50);
-      await chmod(join(root, 'usr/bin/grp'), 0o775);
-      assert.deepEqual((await resolve('grp')).unrestricted, ['user-writable-target']);
+    it('a file that a group may write is writable, also where the group is root: others may be in it, or in an ACL', async () => {
+      for (const group of [0, 50]) {
+        await put('/usr/bin/grp', 'x', 0o755);
+        await chown(join(root, 'usr/bin/grp'), 0, group);
+        assert.deepEqual((await resolve('grp')).unrestricted, []);
+        await chmod(join(root, 'usr/bin/grp'), 0o775);
+        const { target, unrestricted } = await resolve('grp');
+        assert.deepEqual([target?.sha256, unrestricted], [null, ['user-writable-target']]);
+        await mkdir(join(root, 'srv/shared'), { recursive: true });
+        await put('/srv/shared/job', 'x');
+        await chown(join(root, 'srv/shared'), 0, group);
+        await chmod(join(root, 'srv/shared'), 0o775);
+        assert.deepEqual((await resolve('/srv/shared/job')).unrestricted, ['user-writable-path']);
+      }
     });
 
     it('an alias of a shell is a shell, and a shell under another name is found by its real one', async () => {

@@ -22,12 +22,12 @@ const MAX_LINKS = 40;
 const STICKY = 0o1000n;
 
 /**
- * True when an account other than root can change what this is: it owns it, or group or others may write. The group
- * root is root's own. POSIX ACLs show up here too, because their mask takes the place of the group bits.
+ * True when an account other than root can change what this is: it owns it, or group or others may write, whichever the
+ * group is. In that of root others may be; and where there is a POSIX ACL, what all whom it names may do at most stands in
+ * place of the group's bits, though they are of no group.
  */
 export function changeableByUsers(info: BigIntStats): boolean {
-  const groupWrites = (info.mode & 0o020n) !== 0n && info.gid !== 0n;
-  return info.uid !== 0n || groupWrites || (info.mode & 0o002n) !== 0n;
+  return info.uid !== 0n || (info.mode & 0o022n) !== 0n;
 }
 
 function folderChangeable(info: BigIntStats): boolean {
