@@ -57,6 +57,42 @@ describe('a journal', () => {
     assert.deepEqual([second?.prevHash, more], [first?.hash, []]);
   });
 
+  for (const [what, before, broken] of [
+    ['the file', ['before'], `fs.fsync = (_, done) => done(Object.assign(new Error('bad disk'), { code: 'EIO' }));`],
+    [
+      'its folder',
+      [],
+      `const handle = await fs.promises.open('/', 'r');
+       Object.getPrototypeOf(handle).sync = async () => { throw Object.assign(new Error('bad disk'), { code: 'EIO' }); };`,
+    ],
+  ] as const) {
+    it(`has not written down what its disk takes and cannot keep: ${what}`, async () => {
+      await using w = await world();
+      for (const detail of before) await w.chain.append(end(detail), { evenIfFull: false });
+      const script = `
+        import fs from 'node:fs';
+        import { syncBuiltinESMExports } from 'node:module';
+        ${broken}
+        syncBuiltinESMExports();
+        const { openChain } = await import(${JSON.stringify(CHAIN)});
+        const { grantEntry } = await import(${JSON.stringify(SCHEMA)});
+        const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: async () => {} };
+        const chain = openChain({ ...${JSON.stringify(w.files)}, schema: grantEntry, clock, log: console });
+        const append = () => chain.append(${JSON.stringify(end('lost'))}, { evenIfFull: false });
+        const written = [await append().catch(({ code }) => code), await append().catch(({ code }) => code)];
+        console.log(JSON.stringify([...written, (await chain.unreported()).map(({ detail }) => detail)]));
+        process.exit();`;
+      const said = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+      assert.deepEqual(JSON.parse(said), ['EIO', 'EIO', before]);
+      await w.chain.append(end('after'), { evenIfFull: false });
+      const entries = await w.chain.entries();
+      assert.deepEqual(
+        entries.map((entry) => entry.kind === 'end' && entry.detail),
+        [...before, 'after'],
+      );
+    });
+  }
+
   it('goes on from what another process wrote, and from what was laid aside meanwhile', async () => {
     await using w = await world();
     const other = openChain({ ...w.files, schema: grantEntry, clock: systemClock, log: { error: () => undefined } });

@@ -46,6 +46,15 @@ const READ_LIMIT = 64 * 1024 * 1024;
 
 const flush = promisify(fsync);
 
+/** What is not done because it could not be written down stands nowhere: the server would be told that it was done. */
+function takeBack(file: number, bytes: number): void {
+  try {
+    ftruncateSync(file, bytes);
+  } catch {
+    // Such a disk takes nothing at all any more.
+  }
+}
+
 /** The end of the file. */
 interface End {
   /** Size of all finished lines. */
@@ -204,11 +213,14 @@ export function openChain<Entry extends Chained>(deps: {
           // On a disk that is nearly full the system writes what fits, and says no only to the next write.
           for (let at = 0; at < line.length; ) at += writeSync(handle, line, at, line.length - at, bytes + at);
           await flush(handle);
+          if (bytes === 0) await syncFolder(dirname(file));
           left = { bytes: bytes + line.length, hash, stamp: stampOf(fstatSync(handle, { bigint: true })) };
+        } catch (error) {
+          takeBack(handle, bytes);
+          throw error;
         } finally {
           closeSync(handle);
         }
-        if (bytes === 0) await syncFolder(dirname(file));
         return true;
       }),
 
