@@ -8,6 +8,8 @@ const LOCK_LOOK_MS = 10;
 /** Runs `work` while nobody else on this host, nor in this process, is in such a section. */
 export type Lock = <T>(work: () => Promise<T>) => Promise<T>;
 
+const patience = (clock: Clock): number => clock.monotonic() + LOCK_PATIENCE_MS;
+
 interface Opened {
   database: DatabaseSync;
   /** Which file it is, whatever has its name by now. */
@@ -29,9 +31,8 @@ function open(path: string): Opened {
   }
 }
 
-async function begin(opened: Opened, clock: Clock): Promise<void> {
+async function begin(opened: Opened, clock: Clock, deadline: number): Promise<void> {
   const { database } = opened;
-  const deadline = clock.monotonic() + LOCK_PATIENCE_MS;
   for (;;) {
     try {
       // Nothing is ever written. SQLite would make a file beside it each time, to be able to take back what was.
@@ -47,12 +48,16 @@ async function begin(opened: Opened, clock: Clock): Promise<void> {
   }
 }
 
-/** Takes the lock of the file that has this name now; what was put in the place of the one that is open is another lock. */
-async function take(path: string, clock: Clock, kept: Opened | null): Promise<Opened> {
+/**
+ * Takes the lock of the file that has this name now; what was put in the place of the one that is open is another lock.
+ *
+ * @param deadline until when it is waited for, on the monotonic clock; it is tried once in any case
+ */
+async function take(path: string, clock: Clock, kept: Opened | null, deadline: number): Promise<Opened> {
   let opened = kept ?? open(path);
   for (;;) {
     try {
-      await begin(opened, clock);
+      await begin(opened, clock, deadline);
     } catch (error) {
       opened.database.close();
       throw error;
@@ -68,7 +73,7 @@ async function take(path: string, clock: Clock, kept: Opened | null): Promise<Op
  * record lock that vanishes with its process, so there is no stale lock file to judge and steal.
  */
 export async function withLock<T>(path: string, clock: Clock, work: () => Promise<T>): Promise<T> {
-  const { database } = await take(path, clock, null);
+  const { database } = await take(path, clock, null, patience(clock));
   try {
     return await work();
   } finally {
@@ -90,10 +95,10 @@ export function createLock(path: string, clock: Clock): Lock {
     }
   }
 
-  async function locked<T>(work: () => Promise<T>): Promise<T> {
+  async function locked<T>(work: () => Promise<T>, deadline: number): Promise<T> {
     const before = kept;
     kept = null;
-    const opened = await take(path, clock, before);
+    const opened = await take(path, clock, before, deadline);
     try {
       return await work();
     } finally {
@@ -102,7 +107,9 @@ export function createLock(path: string, clock: Clock): Lock {
   }
 
   return (work) => {
-    const turn = queue.then(() => locked(work));
+    // Where somebody else never lets go of it, who comes last hears of that as soon as who comes first.
+    const deadline = patience(clock);
+    const turn = queue.then(() => locked(work, deadline));
     queue = turn.catch(() => undefined);
     return turn;
   };

@@ -213,6 +213,31 @@ describe('the lock', () => {
     assert.equal(await keeps(async () => 'again'), 'again');
   });
 
+  it('that nobody lets go of is waited for as long by who comes last as by who comes first', async () => {
+    const path = join(await fresh('lock-stuck'), 'lock');
+    const never = held();
+    const holding = withLock(path, systemClock, () => never.promise);
+    // Looks take a second each.
+    let now = 0;
+    const passes = async (ms: number) => {
+      now += ms;
+    };
+    const clock = { ...systemClock, monotonic: () => now, sleep: () => passes(1000) };
+    const keeps = createLock(path, clock);
+    const gaveUp = [1, 2, 3, 4].map(() =>
+      keeps(async () => 'taken').then(
+        () => assert.fail('it is held'),
+        () => now,
+      ),
+    );
+    assert.deepEqual(await Promise.all(gaveUp), [15_000, 15_000, 15_000, 15_000]);
+    never.resolve();
+    await holding;
+    const long = keeps(() => passes(20_000));
+    assert.equal(await keeps(async () => 'taken'), 'taken', 'one that is free is taken, however late it is');
+    await long;
+  });
+
   it('a file that was put in its place is the lock from then on', async () => {
     const path = join(await fresh('lock-replaced'), 'lock');
     const keeps = createLock(path, systemClock);
