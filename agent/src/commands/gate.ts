@@ -1,4 +1,5 @@
 import { CommandError, EXIT } from '../exit-codes.ts';
+import { leaveCallersGroup } from '../gate/control-group.ts';
 import { command, PATH_OPTIONS } from './context.ts';
 
 export const gate = command({
@@ -9,6 +10,8 @@ export const gate = command({
     if (!options.direct) throw new CommandError(EXIT.usage, 'identree gate needs --direct. The PAM stage starts it.');
     // The stage ends us by signal once it has its verdict; what is left to report gets its chance.
     process.on('SIGTERM', () => undefined);
+    // Before anything that others wait for is taken.
+    leaveCallersGroup();
     const { runDirectGate } = await import('../app.ts');
     await runDirectGate(options, log);
     return EXIT.ok;
