@@ -229,17 +229,26 @@ static void forget_typed_line(void)
     explicit_bzero(typed, sizeof typed);
 }
 
-/* An account that cannot be found gets no uid, and the agent refuses it by itself. */
-static void add_uid(const char *key, enum pam_name name)
+static bool uid_of(enum pam_name name, uid_t *uid)
 {
     static char buffer[65536];
     const char *user = handed.value[name];
     struct passwd entry, *found = NULL;
 
-    if (user == NULL || strnlen(user, handed_over_limit(name) + 1) > handed_over_limit(name))
-        return;
-    if (getpwnam_r(user, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL)
-        hook_hello_number(&hello, key, found->pw_uid);
+    if (user == NULL || strnlen(user, handed_over_limit(name) + 1) > handed_over_limit(name) ||
+        getpwnam_r(user, &entry, buffer, sizeof buffer, &found) != 0 || found == NULL)
+        return false;
+    *uid = found->pw_uid;
+    return true;
+}
+
+/* An account that cannot be found gets no uid, and the agent refuses it by itself. */
+static void add_uid(const char *key, enum pam_name name)
+{
+    uid_t uid;
+
+    if (uid_of(name, &uid))
+        hook_hello_number(&hello, key, uid);
 }
 
 static void add_text(const char *key, enum pam_name name)
@@ -249,7 +258,20 @@ static void add_text(const char *key, enum pam_name name)
 
 static bool foreground(void)
 {
-    return terminal_fd() >= 0 && parent_foreground(&parent, terminal_device());
+    return terminal_fd() >= 0 && parent_foreground(&parent, terminal_node()->st_rdev);
+}
+
+/*
+ * Whether the terminal is of whoever asks, and not one of somebody else that has the same number: whoever makes a
+ * namespace of users has terminals of an instance of their own in it (devpts), and sudo finds a terminal by its number.
+ * After `su` it is another account's, and sudo has it as a descriptor.
+ */
+static bool terminal_is_callers(void)
+{
+    uid_t asks;
+
+    return (uid_of(PAM_ENV_RUSER, &asks) && terminal_node()->st_uid == asks) ||
+           parent_has_open(&parent, terminal_node());
 }
 
 static bool build_hello(void)
@@ -605,7 +627,9 @@ static bool decide(void)
 
         if (found == TERMINAL_GONE)
             return false;
-        if (found == TERMINAL_OPEN) {
+        if (found == TERMINAL_OPEN && !terminal_is_callers())
+            terminal_close();
+        else if (found == TERMINAL_OPEN) {
             text_fd = relay >= 0 ? relay : STDOUT_FILENO; /* sudo's conversation shows it there */
             relay_style = 'T';
         }

@@ -148,6 +148,19 @@ bool parent_pin(struct parent *parent)
     return parent_alive(parent);
 }
 
+bool parent_has_open(const struct parent *parent, const struct stat *file)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        char path[48];
+        struct stat st;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)parent->pid, fd);
+        if (stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+            return parent_alive(parent);
+    }
+    return false;
+}
+
 static bool same_terminal(long long tty_nr, dev_t tty)
 {
     unsigned long long nr = (unsigned long long)tty_nr;

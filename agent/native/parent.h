@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct proc_stat {
@@ -29,6 +30,9 @@ struct parent {
 /* False when the parent is already gone or cannot be examined. */
 bool parent_pin(struct parent *parent);
 bool parent_alive(const struct parent *parent);
+
+/* True when one of its standard descriptors is this very file. */
+bool parent_has_open(const struct parent *parent, const struct stat *file);
 
 /* True when the parent's process group is in the foreground of its terminal, and that is tty. */
 bool parent_foreground(const struct parent *parent, dev_t tty);

@@ -14,7 +14,7 @@
 #define KEY_CTRL_BACKSLASH 0x1c
 
 static int tty = -1;
-static dev_t device;
+static struct stat node;
 static struct termios saved; /* as we found it */
 static struct termios ours;  /* as the kernel reports what we set */
 static volatile sig_atomic_t changed;
@@ -24,15 +24,13 @@ int terminal_fd(void)
     return tty;
 }
 
-dev_t terminal_device(void)
+const struct stat *terminal_node(void)
 {
-    return device;
+    return &node;
 }
 
 enum terminal_found terminal_open(const char *path)
 {
-    struct stat st;
-
     if (path == NULL || strncmp(path, "/dev/", 5) != 0 || strstr(path, "..") != NULL)
         return TERMINAL_NONE;
     /* O_NOCTTY: the stage leads its own session and would otherwise take the terminal. */
@@ -40,14 +38,13 @@ enum terminal_found terminal_open(const char *path)
     if (tty < 0)
         return errno == ENOENT || errno == EIO || errno == ENXIO ? TERMINAL_GONE : TERMINAL_NONE;
     errno = 0;
-    if (fstat(tty, &st) != 0 || !S_ISCHR(st.st_mode) || !isatty(tty)) {
+    if (fstat(tty, &node) != 0 || !S_ISCHR(node.st_mode) || !isatty(tty)) {
         bool hung_up = errno == EIO;
 
         (void)close(tty);
         tty = -1;
         return hung_up ? TERMINAL_GONE : TERMINAL_NONE;
     }
-    device = st.st_rdev;
     return TERMINAL_OPEN;
 }
 
@@ -144,13 +141,17 @@ void terminal_lend(bool foreground)
     changed = 0;
 }
 
+void terminal_close(void)
+{
+    if (tty >= 0)
+        (void)close(tty);
+    tty = -1;
+}
+
 void terminal_release(bool foreground)
 {
-    if (tty < 0)
-        return;
     terminal_lend(foreground);
-    (void)close(tty);
-    tty = -1;
+    terminal_close();
 }
 
 void terminal_emergency(void)

@@ -10,7 +10,7 @@
 #define IDENTREE_TERMINAL_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 enum terminal_found {
     TERMINAL_NONE, /* no usable terminal: go on without keys */
@@ -26,7 +26,8 @@ enum terminal_key {
 
 enum terminal_found terminal_open(const char *path);
 int terminal_fd(void); /* -1 without a terminal */
-dev_t terminal_device(void);
+const struct stat *terminal_node(void); /* of the one that is open */
+void terminal_close(void);              /* of which nothing was changed yet */
 bool terminal_size(unsigned *cols, unsigned *rows);
 
 /*

@@ -3,7 +3,7 @@
  * pam_exec does (own session, output through a pipe). Driven by lines on stdin, reports by
  * lines on stdout; every line is one write, so the processes may share stdout.
  *
- *   ptyrun [--subreaper] [--deaf] [--tty=PATH] program args...
+ *   ptyrun [--subreaper] [--deaf] [--tty=PATH] [--instance=DIR] program args...
  *
  * start [bg] | key HEX | modes | shellmodes | bg | fg | hup | leftover
  * (signals are sent by the test itself: it is told the numbers of the processes)
@@ -11,6 +11,7 @@
  * --subreaper  orphans come to ptyrun instead of init, and their end is reported
  * --deaf       "sudo" never reads the stage's output
  * --tty=PATH   PAM_TTY names another terminal than sudo's own
+ * --instance=DIR  sudo's own is of the devpts there, and has the number of the other one
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -204,8 +205,29 @@ static void tell_shell(int fd, char command)
         die("shell");
 }
 
+/* A pty of another instance of devpts, with the number that PAM_TTY has in the usual one. */
+static int open_in_instance(const char *dir)
+{
+    const char *number = strrchr(pam_tty, '/');
+    char path[256];
+    unsigned int got;
+    int master;
+
+    (void)snprintf(path, sizeof path, "%s/ptmx", dir);
+    do { /* those before it stay open, so that each gets the next number */
+        master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (number == NULL || master < 0 || ioctl(master, TIOCGPTN, &got) != 0)
+            die("instance");
+    } while (got != (unsigned int)strtoul(number + 1, NULL, 10));
+    if (unlockpt(master) != 0)
+        die("unlockpt");
+    (void)snprintf(slave_name, sizeof slave_name, "%s/%u", dir, got);
+    return master;
+}
+
 int main(int argc, char **argv)
 {
+    const char *instance = NULL;
     struct winsize size = {.ws_row = 37, .ws_col = 101};
     bool subreaper = false;
     int master, to_shell[2];
@@ -220,6 +242,8 @@ int main(int argc, char **argv)
             deaf = true;
         else if (strncmp(*argv, "--tty=", 6) == 0)
             pam_tty = *argv + 6;
+        else if (strncmp(*argv, "--instance=", 11) == 0)
+            instance = *argv + 11;
     }
     if (argc < 1)
         return 2;
@@ -227,9 +251,9 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     if (subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         die("subreaper");
-    master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||
-        ptsname_r(master, slave_name, sizeof slave_name) != 0 ||
+    master = instance != NULL ? open_in_instance(instance) : posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0 || (instance == NULL && (grantpt(master) != 0 || unlockpt(master) != 0 ||
+                                            ptsname_r(master, slave_name, sizeof slave_name) != 0)) ||
         ioctl(master, TIOCSWINSZ, &size) != 0 || pipe2(to_shell, 0) != 0)
         die("pty");
     shell_pid = fork();

@@ -1,5 +1,9 @@
 // The person's terminal: what Ctrl-C does, what is left behind, and what is never touched.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   type Caller,
@@ -398,4 +402,43 @@ test('the terminal of somebody else than sudo is neither read nor changed', pati
   caller.socket.end(frame('V', '0'));
   assert.equal(await terminal.end(), 'exit 0');
   assert.equal(await other.modes(), before);
+});
+
+test('nor is one with the number of sudo’s own, which is of an instance that whoever asks has made', {
+  ...patience,
+  skip: process.geteuid?.() === 0 ? false : 'needs root',
+}, async () => {
+  const instance = await mkdtemp(join(tmpdir(), 'identree-devpts-'));
+  execFileSync('mount', ['-t', 'devpts', '-o', 'newinstance,ptmxmode=0666', 'devpts', instance]);
+  try {
+    const agent = await waitingAgent();
+    const other = await openTerminal();
+    const before = await other.modes();
+    const flags = [`--tty=${other.tty}`, `--instance=${instance}`];
+    const terminal = await openTerminal({ agentDir: agent.dir, flags, env: { PAM_RUSER: 'nobody' } });
+    await terminal.command('start');
+    const caller = await agent.caller();
+    const hello = await caller.hello();
+    assert.ok(hello.includes(`tty=${other.tty}`) && hello.includes('fg=0'));
+    await other.key('\u0003ls\n');
+    await sleep(300);
+    assert.equal(await other.modes(), before);
+    assert.equal(caller.ended(), false);
+    caller.socket.end(frame('V', '0'));
+    assert.equal(await terminal.end(), 'exit 0');
+    assert.equal(await other.modes(), before);
+  } finally {
+    execFileSync('umount', ['-l', instance]);
+    await rmdir(instance);
+  }
+});
+
+test('after su the terminal is another account’s, and sudo has it open: it is taken', patience, async () => {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir, env: { PAM_RUSER: 'nobody' } });
+  await terminal.command('start');
+  assert.ok((await (await agent.caller()).hello()).includes('fg=1'));
+  await waitRaw(terminal);
+  await terminal.key('\u0003');
+  assert.equal(await terminal.end(), 'exit 1');
 });
