@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { access, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -60,6 +61,7 @@ describe('the control group of whoever asks', () => {
   });
 
   it('is left by the gate that sudo starts, before it takes anything that others wait for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'identree-direct-'));
     const told = `
       import fs from 'node:fs';
       import { syncBuiltinESMExports } from 'node:module';
@@ -76,12 +78,13 @@ describe('the control group of whoever asks', () => {
       [
         ...['--import', `data:text/javascript,${encodeURIComponent(told)}`],
         ...[new URL('../main.ts', import.meta.url).pathname, 'gate', '--direct'],
-        ...['--config', '/nonexistent/client.conf', '--state', '/nonexistent'],
+        ...['--config', join(folder, 'client.conf'), '--state', folder],
       ],
       { stdio: ['pipe', 'pipe', 'ignore'] },
     );
     child.stdin.on('error', () => undefined);
     const said = (await child.stdout.toArray()).join('');
+    await rm(folder, { recursive: true });
     assert.match(said, /^leaves /);
   });
 });

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { readFile, readlink, stat } from 'node:fs/promises';
+import { apart, withinPatience } from './apart.ts';
 import type { SudoPolicies } from './ask-sudo.ts';
 import { riskyKind } from './risky-environment.ts';
 import { variable } from './shown-argv.ts';
@@ -150,8 +151,12 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
   const readCwd = async (pid: number): Promise<FolderId | null> => {
     try {
       const path = await readlink(of(pid, 'cwd'), { encoding: 'buffer' });
-      const info = await stat(of(pid, 'cwd'), { bigint: true });
-      return { path: path.toString('latin1'), device: info.dev.toString(), inode: info.ino.toString() };
+      // It lies where whoever asks likes to be.
+      const info = await withinPatience(
+        apart(() => stat(of(pid, 'cwd'), { bigint: true })),
+        null,
+      );
+      return info && { path: path.toString('latin1'), device: info.dev.toString(), inode: info.ino.toString() };
     } catch {
       return null;
     }

@@ -8,20 +8,13 @@ import {
   type ResolvedBySudo,
 } from '#shared/decision.ts';
 import { escapeBytes } from '#shared/visible-text.ts';
+import { withinPatience } from './apart.ts';
 import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import { resolvedSettings } from './resolved-settings.ts';
 import { riskyKind } from './risky-environment.ts';
 import { eachArgument, shownPath, variable } from './shown-argv.ts';
-import {
-  type LookUp,
-  orderReasons,
-  othersCanAdd,
-  type ResolvedTarget,
-  resolveTarget,
-  UNKNOWN,
-  withinPatience,
-} from './target.ts';
+import { type LookUp, orderReasons, othersCanAdd, type ResolvedTarget, resolveTarget, UNKNOWN } from './target.ts';
 import { changeableByUsers, followPath, walkPath } from './walk-path.ts';
 
 const NOTABLE_MAX = 32;

@@ -3,6 +3,7 @@ import { type BigIntStats, constants, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { UnrestrictedReason } from '#shared/decision.ts';
+import { apart, NoLook, withinPatience } from './apart.ts';
 import { changeableByUsers, followPath, isAtHand, type WalkedPath } from './walk-path.ts';
 
 /** The program that the request would run, as far as the host can tell. */
@@ -29,8 +30,6 @@ export const MAX_HASHED_BYTES = 64 * 1024 * 1024;
 
 /** Nothing is known of what would run. */
 export const UNKNOWN: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
-
-const LOOK_UP_MS = 5000;
 
 /** Programs whose purpose is to run whatever they are told. */
 const SHELLS = new Set(
@@ -61,6 +60,18 @@ export function orderReasons(reasons: Iterable<UnrestrictedReason>): Unrestricte
   return ORDER.filter((reason) => set.has(reason));
 }
 
+/** How what is at a path is looked at: beside all else only what answers at once. */
+const looksAt = (root: string, path: string) =>
+  isAtHand(root, path) ? <T>(look: () => Promise<T>): Promise<T> => look() : apart;
+
+/** Nobody waits for it: a file system may not answer to that either. */
+function letGo(file: FileHandle): void {
+  const close = () => file.close();
+  void apart(close)
+    .catch((error: unknown) => (error instanceof NoLook ? close() : undefined))
+    .catch(() => undefined);
+}
+
 /** Opens exactly the file that a walk has found; null when it is another one by now, or no regular file. */
 async function openFound(
   root: string,
@@ -69,11 +80,12 @@ async function openFound(
 ): Promise<{ file: FileHandle; info: BigIntStats } | null> {
   // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent, nor one who holds a lease on the file.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
+  const look = looksAt(root, path);
+  const file = await look(() => open(Buffer.from(`${root}${path}`, 'latin1'), flags)).catch(() => null);
   if (file === null) return null;
-  const info = await file.stat({ bigint: true }).catch(() => null);
+  const info = await look(() => file.stat({ bigint: true })).catch(() => null);
   if (info?.isFile() && info.dev === dev && info.ino === ino) return { file, info };
-  await file.close();
+  letGo(file);
   return null;
 }
 
@@ -88,10 +100,10 @@ async function shellsText(root: string): Promise<string> {
   if (opened === null) return '';
   try {
     const text = Buffer.alloc(MAX_SHELLS_BYTES);
-    const { bytesRead } = await opened.file.read(text, 0, MAX_SHELLS_BYTES, 0);
+    const { bytesRead } = await apart(() => opened.file.read(text, 0, MAX_SHELLS_BYTES, 0));
     return text.toString('latin1', 0, bytesRead);
   } finally {
-    await opened.file.close();
+    letGo(opened.file);
   }
 }
 
@@ -173,16 +185,17 @@ export async function identify(
   const opened = await openFound(root, path, { dev: device, ino: inode });
   if (opened === null) return null;
   const { file, info } = opened;
+  const look = looksAt(root, path);
   try {
     const head = Buffer.alloc(HEAD_BYTES);
-    const { bytesRead: begun } = await file.read(head, 0, HEAD_BYTES, 0);
+    const { bytesRead: begun } = await look(() => file.read(head, 0, HEAD_BYTES, 0));
     let sha256: string | null = null;
     const vouched = await vouch(head.subarray(0, begun));
     if (vouched && info.size <= MAX_HASHED_BYTES) {
       const hash = createHash('sha256');
       const chunk = Buffer.allocUnsafe(256 * 1024);
       for (let read = 0; ; ) {
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, read);
+        const { bytesRead } = await look(() => file.read(chunk, 0, chunk.length, read));
         if (bytesRead === 0) break;
         read += bytesRead;
         // A file that grows while it is read is not one that can be vouched for.
@@ -202,7 +215,7 @@ export async function identify(
   } catch {
     return null;
   } finally {
-    await file.close();
+    letGo(file);
   }
 }
 
@@ -304,17 +317,6 @@ async function programReasons(word: string, by: LookUp, depth: number): Promise<
     return false;
   });
   return target === null ? ['unparsed'] : reasons;
-}
-
-/** A file system that does not answer (network, FUSE) must not keep the person from hearing anything. */
-export async function withinPatience<T>(look: Promise<T>, otherwise: T): Promise<T> {
-  const { promise: patience, resolve: giveUp } = Promise.withResolvers<T>();
-  const limit = setTimeout(() => giveUp(otherwise), LOOK_UP_MS);
-  try {
-    return await Promise.race([look, patience]);
-  } finally {
-    clearTimeout(limit);
-  }
 }
 
 /**

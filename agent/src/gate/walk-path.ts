@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
+import { apart } from './apart.ts';
 import { readMountsOfUsers } from './mounts-of-users.ts';
 
 /** Where a path leads, and whether anybody but root can lead it elsewhere. */
@@ -73,9 +74,9 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
   // Once others can change the way, nothing behind it is the system's own.
   const atHand = (real: string) => !userWritable && isAtHand(root, real);
   const look = (real: string) =>
-    atHand(real) ? lstatSync(seen(real), { bigint: true }) : lstat(seen(real), { bigint: true });
+    atHand(real) ? lstatSync(seen(real), { bigint: true }) : apart(() => lstat(seen(real), { bigint: true }));
   const readLink = (real: string) =>
-    atHand(real) ? readlinkSync(seen(real), 'buffer') : readlink(seen(real), { encoding: 'buffer' });
+    atHand(real) ? readlinkSync(seen(real), 'buffer') : apart(() => readlink(seen(real), { encoding: 'buffer' }));
   let todo = path.split('/').filter((part) => part !== '' && part !== '.');
   let real = '';
   let links = 0;

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { apart, NoLook } from './apart.ts';
+import { createProcessReader } from './proc.ts';
+import { walkPath } from './walk-path.ts';
+
+/** Half of the threads that Node.js has by itself. */
+const MOST = 2;
+
+describe('what may never answer', () => {
+  it('is looked at by half of the threads at most, the next one in turn', async () => {
+    const looks = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
+    const began: number[] = [];
+    const all = looks.map(({ promise }, index) =>
+      apart(() => {
+        began.push(index);
+        return promise;
+      }),
+    );
+    for (const [index, { resolve }] of looks.entries()) {
+      await sleep(5);
+      assert.deepEqual(began, [...looks.keys()].slice(0, index + MOST));
+      resolve();
+    }
+    await Promise.all(all);
+  });
+
+  it('that fails makes room', async () => {
+    for (let index = 0; index < 2 * MOST; index += 1)
+      await assert.rejects(
+        apart(async () => {
+          throw new Error('nothing there');
+        }),
+        /nothing there/,
+      );
+  });
+
+  it('is not looked at while as many have not come back, and nobody waits for that twice', async () => {
+    const lost = Promise.withResolvers<void>();
+    const away = Array.from({ length: MOST }, () => apart(() => lost.promise));
+    const look = async () => 'seen';
+    await assert.rejects(apart(look), NoLook, 'it waited as long as a person does');
+    const again = performance.now();
+    await assert.rejects(apart(look), NoLook);
+    assert.ok(performance.now() - again < 1000);
+    lost.resolve();
+    await Promise.all(away);
+    assert.equal(await apart(look), 'seen');
+  });
+
+  const skip = process.geteuid?.() !== 0 || !existsSync('/dev/fuse') ? 'needs root and FUSE' : false;
+  it('leaves a thread for everything else, whichever way it is come upon', { skip }, async () => {
+    const root = await mkdtemp(join(tmpdir(), 'identree-apart-'));
+    const point = join(root, 'srv/tools');
+    await mkdir(point, { recursive: true });
+    // Of root's own, which is looked into, and gone by now.
+    const script = `exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 x "$1" && echo mounted && read -r end; umount -l "$1"`;
+    const server = spawn('sh', ['-c', script, 'sh', point], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => server.on('close', resolve));
+    const own = spawn('sleep', ['60'], { cwd: root, stdio: 'ignore' });
+    const lost: Promise<unknown>[] = [];
+    try {
+      const [said] = (await server.stdout.take(1).toArray()) as [Buffer?];
+      assert.equal(String(said), 'mounted\n');
+      while (lost.length < MOST) lost.push(apart(() => stat(point)).catch(() => undefined));
+      const looks = Array.from({ length: 4 * MOST }, () => walkPath(root, '/srv/tools/job'));
+      const reader = createProcessReader();
+      const start = await reader.startTime(own.pid!);
+      const facts = await reader.capture(own.pid!, start!);
+      assert.deepEqual([facts?.program !== undefined, facts?.cwd], [true, null]);
+      const answered = stat('/').then(() => true);
+      assert.equal(await Promise.race([answered, sleep(10_000, false, { ref: false })]), true);
+      assert.deepEqual(new Set(await Promise.all(looks)), new Set([null]));
+    } finally {
+      own.kill();
+      server.stdin.end('end\n');
+      await ended;
+      await Promise.all(lost);
+      await rm(root, { recursive: true });
+    }
+  });
+});
