@@ -130,13 +130,22 @@ test('a file that goes on after its last test is ended, and says what it left op
       import net from 'node:net';
       test('leaves a server', () => { net.createServer().listen(0); });`,
     'slow.mjs': 'import { test } from "node:test"; test("ends soon", () => { setTimeout(() => {}, 100); });',
+    'builds.mjs': `
+      import { describe, test } from 'node:test';
+      import { setTimeout as sleep } from 'node:timers/promises';
+      test('before it builds', () => {});
+      await sleep(800);
+      describe('what it has built', () => { test('takes long', () => sleep(800)); test('is there', () => {}); });`,
   });
   assert.equal(problem, null);
   assert.deepEqual(lines, [
     `failed: ${join(folder, 'open.mjs')}`,
     'failed: a file of tests ends by itself',
+    'passed: before it builds',
     'passed: ends soon',
     'passed: leaves a server',
+    'passed: what it has built > is there',
+    'passed: what it has built > takes long',
   ]);
   const said = results.find(({ name }) => name[0] === 'a file of tests ends by itself');
   assert.equal(said?.file, join(folder, 'open.mjs'));
