@@ -3,9 +3,10 @@ const LOOK_UP_MS = 5000;
 
 /**
  * How many looks at a time may be where they may never come back from: each of those keeps a thread of the pool until its
- * file system answers, and without one nothing is written down any more, for anybody. Node.js has four unless it is told.
+ * file system answers, and without one nothing is written down any more, for anybody. Node.js has four by itself, and so
+ * has the gate that sudo starts.
  */
-const MOST = Math.max(1, Math.floor(Number(process.env.UV_THREADPOOL_SIZE ?? 4) / 2));
+const MOST = 3;
 
 /** It was not looked, because too many looks have not come back. */
 export class NoLook extends Error {}
