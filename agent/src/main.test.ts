@@ -14,7 +14,7 @@ describe('identree on the command line', OPTIONS, () => {
     assert.equal((await identree(['--version'])).stdout, `identree ${AGENT_VERSION}\n`);
     const help = await identree(['--help']);
     assert.equal(help.code, 0);
-    for (const command of ['enroll', 'setup', 'status', 'try', 'verify-approval', 'agent', 'gate'])
+    for (const command of ['enroll', 'setup', 'doctor', 'try', 'verify-approval', 'agent', 'gate'])
       assert.ok(help.stdout.includes(`identree ${command}`), command);
   });
 

@@ -30,7 +30,7 @@ export function isLate(life: { from: number; until: number }, now: number): bool
 }
 
 const attempt = z.strictObject({ at: timestamp, problem: z.string().nullable() });
-/** What the last attempt came to; `identree status` shows it. */
+/** What the last attempt came to; `identree doctor` shows it. */
 export type Attempt = z.infer<typeof attempt>;
 
 /** Null when there was none, or when nothing can be made of the file: it is only for people. */

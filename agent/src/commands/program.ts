@@ -6,6 +6,7 @@ import { combineBreakglass } from './combine-breakglass.ts';
 import { completions } from './completions.ts';
 import { type AgentContext, PATH_OPTIONS } from './context.ts';
 import { deploy } from './deploy.ts';
+import { doctor } from './doctor.ts';
 import { enroll } from './enroll.ts';
 import { gate } from './gate.ts';
 import { renewCert } from './renew-cert.ts';
@@ -13,7 +14,6 @@ import { rotateBreakglass } from './rotate-breakglass.ts';
 import { sealImage } from './seal-image.ts';
 import { setup } from './setup.ts';
 import { signScript } from './sign-script.ts';
-import { status } from './status.ts';
 import { tryCommand } from './try.ts';
 import { uninstall } from './uninstall.ts';
 import { verifyApproval } from './verify-approval.ts';
@@ -29,7 +29,7 @@ export const PROGRAM: Program<AgentContext> = {
     enroll,
     setup,
     uninstall,
-    status,
+    doctor,
     renewCert,
     rotateBreakglass,
     sealImage,

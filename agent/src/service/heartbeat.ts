@@ -12,7 +12,7 @@ import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { Doctor } from './doctor.ts';
 import { type FollowDeps, type Followed, followLog, observeUnsigned } from './follow-log.ts';
 
-/** What the last heartbeat came to; `identree status` shows it. */
+/** What the last heartbeat came to; `identree doctor` shows it. */
 export interface Health {
   /** Milliseconds since the epoch. */
   at: number;

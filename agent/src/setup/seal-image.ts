@@ -32,7 +32,7 @@ async function whyNot(paths: Paths, { log, run = systemRun }: SealDeps): Promise
   const written = await there(stateFiles(paths.state).breakGlassJournal);
   const unreported = written ? await openHostJournal(paths, { clock: systemClock, log }).unreported() : [];
   if (unreported.length > 0)
-    return 'The server has not heard of every use of the break-glass password yet. Let the agent run until identree status says so.';
+    return 'The server has not heard of every use of the break-glass password yet. Let the agent run until identree doctor says so.';
   return null;
 }
 

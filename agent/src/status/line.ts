@@ -1,4 +1,4 @@
-/** One thing that `identree status` says. */
+/** One thing that `identree doctor` says. */
 export interface Line {
   what: string;
   value: string;

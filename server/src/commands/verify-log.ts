@@ -16,7 +16,7 @@ export const verifyLog = coreCommand({
   name: 'verify-log',
   help: 'walk the event chain, from its first event to its head, and look for heads that were kept elsewhere',
   options: {
-    head: { value: 'FILE', help: "signed heads: a host's identree status --json, or one head a line" },
+    head: { value: 'FILE', help: "signed heads: a host's identree doctor --json, or one head a line" },
     json: { help: 'for programs' },
   },
   async run({ core, out, readFile }, { options }) {

@@ -15,7 +15,7 @@ import type { Query } from '../db/query.ts';
 import { readStoredEpochs } from './head-store.ts';
 import { type ChainProblem, checkChain } from './store.ts';
 
-/** As `identree status --json` has it; the key is good for as long as the trust root vouches for it. */
+/** As `identree doctor --json` has it; the key is good for as long as the trust root vouches for it. */
 const exported = z.object({ logHead: z.object({ head: z.string(), key: z.string() }) });
 
 /** Whether the log has a head that was kept outside. */
@@ -27,7 +27,7 @@ export interface HeadFound {
 }
 
 /**
- * Reads heads that were kept outside of this server: what `identree status --json` printed on a host, or heads alone, one a
+ * Reads heads that were kept outside of this server: what `identree doctor --json` printed on a host, or heads alone, one a
  * line.
  *
  * @param file its name, for who is told that it is none

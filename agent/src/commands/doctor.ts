@@ -1,8 +1,8 @@
 import { command, needRootFor, PATH_OPTIONS } from './context.ts';
 
-export const status = command({
-  name: 'status',
-  aliases: ['doctor'],
+export const doctor = command({
+  name: 'doctor',
+  aliases: ['status'],
   help: 'what this host is and what keeps it from working',
   options: { ...PATH_OPTIONS, json: { help: 'for programs' } },
   async run({ print }, { options }) {
