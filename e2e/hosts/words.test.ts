@@ -94,7 +94,7 @@ describe('what a person reads at a real sudo', { concurrency: false }, () => {
     );
     for (const line of shown) if (line !== link) assert.ok(before.length + line.length <= 40, before + line);
     const text = shown.join(' ').replace(/\s+/g, ' ');
-    assert.match(text, /wird um Freigabe gebeten: .*Freigeben kann: du selbst oder die Administration\./);
+    assert.match(text, /wird um Freigabe gebeten: .*Freigeben kann: Sie selbst oder die Administration\./);
     assert.match(text, /Abgelehnt von olga\. Hilfe: Operations, \+49 89 1234$/);
   });
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { qrCode } from './qr.ts';
@@ -74,7 +76,7 @@ describe('what a waiting person sees', () => {
 
   it('in German', () => {
     const text = shown({ ...SCREEN, term: '', locale: 'de_DE.UTF-8' }).join('\n');
-    assert.match(text, /Freigeben kann: du selbst oder die Administration\./);
+    assert.match(text, /Freigeben kann: Sie selbst oder die Administration\./);
     assert.match(text, /Noch: 2 min/);
     assert.doesNotMatch(text, /Time left|Waiting/);
   });
@@ -170,7 +172,7 @@ describe('line by line', () => {
         '  systemctl restart',
         '  nginx',
         '  Freigeben kann:',
-        '  du selbst oder',
+        '  Sie selbst oder',
         '  die',
         '  Administration.',
         '',
@@ -192,7 +194,7 @@ describe('line by line', () => {
         '',
         '  identree.example.com wird um Freigabe',
         '  gebeten: sudo systemctl restart nginx',
-        '  Freigeben kann: du selbst oder die',
+        '  Freigeben kann: Sie selbst oder die',
         '  Administration.',
         '',
         '   https://identree.example.com/approve/ABCDEF-123456',
@@ -209,7 +211,7 @@ describe('line by line', () => {
       [
         '',
         '  identree.example.com wird um Freigabe gebeten: sudo systemctl restart nginx',
-        '  Freigeben kann: du selbst oder die Administration.',
+        '  Freigeben kann: Sie selbst oder die Administration.',
         '',
         '  https://identree.example.com/approve/ABCDEF-123456',
         '',
@@ -330,4 +332,29 @@ describe('wrap', () => {
     assert.deepEqual(wrap('aaaaaaaa b', 4), ['aaaaaaaa', 'b']);
     assert.deepEqual(wrap('', 4), ['']);
   });
+});
+
+describe('the documentation shows what a person sees', () => {
+  for (const [page, pattern, screen] of [
+    ['README.md', /transcript:begin -->\n\n```\n([\s\S]*?)\n```/, { cols: 100, rows: 50, term: 'xterm', locale: '' }],
+    ['docs/asking.md', /^## While it waits\n\n```\n([\s\S]*?)\n```/m, { cols: 80, rows: 24, term: 'dumb', locale: '' }],
+  ] as const) {
+    it(page, async () => {
+      const [, block = ''] = pattern.exec(await readFile(join(import.meta.dirname, '../../..', page), 'utf8')) ?? [];
+      const [link = '', server = '', userCode = ''] = /https:\/\/(\S+?)\/approve\/(\S+)/.exec(block) ?? [];
+      const words = block
+        .split('\n')
+        .map((line) => line.replace(/^[ ▀▄█]+/, ''))
+        .join(' ');
+      const [, command = ''] = /is asked to approve: (.*?) +Who can approve/.exec(words) ?? [];
+      const lines: string[] = [];
+      const voice = createVoice((line) => lines.push(line.replace(/\u001b\[[0-9;]*m/g, '').trimEnd()), screen);
+      const answer = { ...ANSWER, approvalUrl: link, userCode };
+      voice.request(answer, { server, leftMs: 120_000, argv: command.split(' ') });
+      voice.sentence('gate.waiting');
+      if (page === 'README.md') voice.sentence('gate.approved', { name: 'alice' });
+      const written = block.split('\n').map((line) => line.trimEnd());
+      assert.deepEqual(written[0] === '' ? written : ['', ...written], lines);
+    });
+  }
 });

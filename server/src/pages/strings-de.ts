@@ -81,7 +81,7 @@ export const de: Strings = {
     `Der Befehl geht weiter. Nur die ersten ${shown} sind zu sehen; Ihr Passkey unterschreibt alles, auch den Rest.`,
   bytes: (n: number) => `${n.toLocaleString('de')} Bytes`,
   confirmLong: 'Ich habe den ganzen Befehl gelesen.',
-  confirmTruncated: 'Ich genehmige auch den Teil, der nicht zu sehen ist.',
+  confirmTruncated: 'Ich gebe auch den Teil frei, der nicht zu sehen ist.',
   confirmHint: 'Haken Sie zuerst das Feld unter dem Befehl an.',
 
   checked: 'identree bekannt',
@@ -91,10 +91,10 @@ export const de: Strings = {
   host: 'Host',
   hostGroup: (group: string) => `Gruppe ${group}`,
   asked: 'Gefragt',
-  approval: 'Genehmigung',
+  approval: 'Freigabe',
   needs: { session: 'eine angemeldete Sitzung', passkey: 'einen Passkey' },
   rule: (rule: Html, needs: string, approvers: Html) => html`Regel ${rule} verlangt ${needs} von ${approvers}.`,
-  ruleNone: (rule: Html) => html`Regel ${rule} verlangt keine Genehmigung.`,
+  ruleNone: (rule: Html) => html`Regel ${rule} verlangt keine Freigabe.`,
   admins: 'Administratoren',
   or: 'oder',
   account: 'Konto',
@@ -116,7 +116,6 @@ export const de: Strings = {
     'Der Host vergleicht die Anfrage mit dem Unterschriebenen, bevor etwas läuft. Das Programm wird nicht verglichen: Es kann sich bis zur Ausführung ändern.',
   environmentHash: 'Umgebung, SHA-256',
   requestId: 'Anfrage',
-  requestHash: 'Datensatz der Anfrage',
   argvHash: 'Argumente, SHA-256',
   hostId: 'Host-Schlüssel gehört zu',
   programFile: 'Programmdatei',
@@ -124,13 +123,12 @@ export const de: Strings = {
   deviceInode: (device: string, inode: string) => `Gerät ${device}, Inode ${inode}`,
   policyVersion: 'Version der Richtlinie',
 
-  approve: 'Genehmigen',
+  approve: 'Freigeben',
   deny: 'Ablehnen',
   denyLabel: 'Grund (freiwillig)',
   denyHint: (user: string) => `${user} sieht ihn im Terminal.`,
   denyConfirm: 'Anfrage ablehnen',
   back: 'Zurück',
-  grace: (user: string, time: string) => `Danach wird ${user} auf diesem Host ${time} lang nicht mehr gefragt.`,
 
   createTitle: 'Sie brauchen zuerst einen Passkey',
   createText: 'Das dauert ein paar Sekunden. Danach sind Sie sofort wieder bei dieser Anfrage.',
@@ -138,21 +136,21 @@ export const de: Strings = {
   recoveryLabel: 'Code vom Administrator',
   recoveryHint: 'Er ist vor dem ersten Passkey nötig.',
 
-  cannotTitle: 'Sie können das nicht genehmigen',
+  cannotTitle: 'Sie können das nicht freigeben',
   cannot: {
-    not_an_approver: (approvers: Html) => html`Genehmigen dürfen nur: ${approvers}.`,
-    session_kind: 'Öffnen Sie diese Seite zum Genehmigen in einem Browser.',
+    not_an_approver: (approvers: Html) => html`Freigeben dürfen nur: ${approvers}.`,
+    session_kind: 'Öffnen Sie diese Seite zum Freigeben in einem Browser.',
     policy_broken:
       'Die Richtlinie ist nicht lesbar, deshalb wird nichts entschieden. Ein Administrator muss sie reparieren.',
     binding_held: 'Die Verbindung zwischen Ihrer Anmeldung und diesem Linux-Konto wartet auf einen Administrator.',
-    other: 'Ihr Konto darf das nicht genehmigen.',
+    other: 'Ihr Konto darf das nicht freigeben.',
   },
 
   result: {
-    approved: (by: Html | null) => (by ? html`Genehmigt von ${by}` : html`Genehmigt`),
-    approvedByPolicy: 'Durch die Richtlinie genehmigt',
-    notAsGranted: 'Nicht, was die Richtlinie genehmigt hat',
-    approvedByGrace: 'Durch eine frühere Genehmigung genehmigt',
+    approved: (by: Html | null) => (by ? html`Freigegeben von ${by}` : html`Freigegeben`),
+    approvedByPolicy: 'Durch die Richtlinie freigegeben',
+    notAsGranted: 'Nicht, was die Richtlinie freigegeben hat',
+    approvedByGrace: 'Durch eine frühere Freigabe freigegeben',
     denied: (by: Html | null) => (by ? html`Abgelehnt von ${by}` : html`Abgelehnt`),
     expired: 'Niemand hat rechtzeitig geantwortet',
     cancelled: 'Die Anfrage wurde zurückgezogen',
@@ -160,9 +158,13 @@ export const de: Strings = {
   you: 'Ihnen',
   deniedText: (host: Html) => html`${host} führt den Befehl nicht aus.`,
   expiredText: 'Geben Sie den Befehl noch einmal ein, um wieder zu fragen.',
+  expiredLogin: 'Verbinden Sie sich noch einmal, um wieder zu fragen.',
   cancelledText: (host: Html) => html`Sie wurde auf ${host} abgebrochen, oder der Host ist nicht mehr da.`,
   outcome: {
-    waiting: (host: Html) => html`Warten auf ${host}.`,
+    waiting: (host: Html) => html`Warten, bis ${host} den Befehl startet.`,
+    waitingLogin: (host: Html) =>
+      html`Warten, bis ${host} die Anmeldung erlaubt. Wer sich anmeldet, muss dort vielleicht Enter drücken.`,
+    waitingTry: (host: Html) => html`Warten, bis ${host} davon hört.`,
     silent: (host: Html) => html`${host} hat nicht gemeldet, was geschehen ist.`,
     released: 'An sudo übergeben.',
     offline: (granted: Html, used: Html, told: Html) =>
@@ -185,7 +187,7 @@ export const de: Strings = {
     grantedTry: 'Die Probe ist vorbei. Auf einem echten Host wäre der Befehl gelaufen.',
     refused: (detail: Html | string) => html`Der Host hat abgelehnt: ${detail}`,
     details: {
-      target_changed: 'Das Programm wurde nach der Genehmigung geändert.',
+      target_changed: 'Der Befehl, sein Ordner oder sein Programm hat sich nach der Freigabe geändert.',
       verdict_rejected: 'Er konnte die Antwort nicht prüfen.',
       gone: 'Es hat niemand mehr gewartet.',
       none: 'Er hat keinen Grund genannt.',
@@ -225,7 +227,7 @@ export const de: Strings = {
 
   consentTitle: 'Desktop-App verbinden?',
   consentText:
-    'Ein Fenster der Desktop-App möchte Ihre Anfragen anzeigen und ablehnen können. Genehmigen kann es niemals.',
+    'Ein Fenster der Desktop-App möchte Ihre Anfragen anzeigen und ablehnen können. Freigeben kann es niemals.',
   consentCode: 'Vergleichen Sie diesen Code',
   consentCheck:
     'Das Fenster zeigt denselben Code. Wenn nicht, oder wenn Sie das nicht begonnen haben, brechen Sie hier ab.',
@@ -261,15 +263,14 @@ export const de: Strings = {
   },
 
   client: {
-    ready: 'Bereit',
     passkey: 'Folgen Sie Ihrem Gerät.',
     sending: 'Ihre Antwort wird gesendet.',
-    closed: 'Das Passkey-Fenster wurde geschlossen. Es wurde nichts genehmigt.',
+    closed: 'Das Passkey-Fenster wurde geschlossen. Es wurde nichts freigegeben.',
     closedCreate: 'Das Passkey-Fenster wurde geschlossen. Es wurde kein Passkey angelegt.',
     unsupported:
       'Dieser Browser kann keine Passkeys. Öffnen Sie die Seite auf dem Telefon oder in einem anderen Browser.',
-    noPasskeyHere: 'Auf diesem Gerät ist kein Passkey von Ihnen. Nehmen Sie das Gerät, das ihn hat.',
-    existsHere: 'Dieses Gerät hat schon einen Passkey von Ihnen. Laden Sie die Seite neu und genehmigen Sie damit.',
+    existsHere:
+      'Dieses Gerät hat schon einen Passkey von Ihnen. Laden Sie die Seite neu und geben Sie die Anfrage damit frei.',
     needsCode: 'Bitten Sie einen Administrator um einen Code und geben Sie ihn hier ein.',
     failed: 'Das hat nicht geklappt. Versuchen Sie es noch einmal.',
     offline: 'Keine Verbindung. Ihre Antwort wurde nicht gesendet.',
@@ -279,7 +280,7 @@ export const de: Strings = {
     secondsLeft: 'noch {n} Sekunden',
     copied: 'Kopiert',
     errors: {
-      not_an_approver: 'Sie dürfen diese Anfrage nicht genehmigen.',
+      not_an_approver: 'Sie dürfen diese Anfrage nicht freigeben.',
       passkey_rejected: 'Der Passkey konnte nicht geprüft werden.',
       passkey_exists: 'Dieser Passkey ist schon angelegt.',
       recovery_code_required: 'Bitten Sie einen Administrator um einen Wiederherstellungscode.',

@@ -114,7 +114,6 @@ export const en = {
     'The host compares the request with what was signed before anything runs. The program is not compared: it may change until it runs.',
   environmentHash: 'Environment, SHA-256',
   requestId: 'Request',
-  requestHash: 'Request record',
   argvHash: 'Arguments, SHA-256',
   hostId: 'Host key belongs to',
   programFile: 'Program file',
@@ -128,7 +127,6 @@ export const en = {
   denyHint: (user: string) => `${user} will see it in the terminal.`,
   denyConfirm: 'Deny request',
   back: 'Back',
-  grace: (user: string, time: string) => `For ${time} after that, ${user} is not asked again on this host.`,
 
   createTitle: 'You need a passkey first',
   createText: 'It takes a few seconds. You come straight back to this request.',
@@ -157,9 +155,13 @@ export const en = {
   you: 'you',
   deniedText: (host: Html) => html`${host} does not run the command.`,
   expiredText: 'Run the command again to ask again.',
+  expiredLogin: 'Connect again to ask again.',
   cancelledText: (host: Html) => html`It was cancelled on ${host}, or the host went away.`,
   outcome: {
     waiting: (host: Html) => html`Waiting for ${host} to start the command.`,
+    waitingLogin: (host: Html) =>
+      html`Waiting for ${host} to allow the login. Whoever logs in may have to press Enter there.`,
+    waitingTry: (host: Html) => html`Waiting for ${host} to hear of it.`,
     silent: (host: Html) => html`${host} has not reported what happened.`,
     released: 'Released to sudo.',
     offline: (granted: Html, used: Html, told: Html) =>
@@ -181,7 +183,7 @@ export const en = {
     grantedTry: 'The rehearsal is over. On a real host the command would have run.',
     refused: (detail: Html | string) => html`The host refused: ${detail}`,
     details: {
-      target_changed: 'the program changed after it was approved.',
+      target_changed: 'the command, its folder or its program changed after it was approved.',
       verdict_rejected: 'it could not verify the answer.',
       gone: 'nobody was waiting any more.',
       none: 'it gave no reason.',
@@ -254,13 +256,11 @@ export const en = {
   },
 
   client: {
-    ready: 'Ready',
     passkey: 'Follow your device.',
     sending: 'Sending your answer.',
     closed: 'The passkey prompt was closed. Nothing was approved.',
     closedCreate: 'The passkey prompt was closed. No passkey was made.',
     unsupported: 'This browser cannot use passkeys. Open this page on your phone or in another browser.',
-    noPasskeyHere: 'No passkey of yours is on this device. Use the device that has it.',
     existsHere: 'This device already has a passkey for you. Reload the page and approve with it.',
     needsCode: 'Ask an administrator for a code and enter it here.',
     failed: 'That did not work. Try again.',
