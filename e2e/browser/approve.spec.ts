@@ -129,7 +129,9 @@ test('what the host made of an approval is told, also when it refused', async ({
   await page.goto(`/approve/${code}`);
   await call('challenges.approve', { challengeId: id });
   await site.do('outcome', { id, outcome: 'refused', detail: 'target_changed' });
-  await expect(page.locator('#outcome')).toHaveText('The host refused: the program changed after it was approved.');
+  await expect(page.locator('#outcome')).toHaveText(
+    'The host refused: the command, its folder or its program changed after it was approved.',
+  );
 });
 
 test('deny, with a reason that the host is told', async ({ site, open }) => {

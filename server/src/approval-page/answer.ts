@@ -89,7 +89,7 @@ export function outcomeText(view: ChallengeView, s: Strings, locale: Locale): Ht
   const host = html`<strong>${shownText(view.host.name).html}</strong>`;
   const { gate } = view.record;
   if (view.status === 'denied') return gate === 'ssh' ? null : s.deniedText(host);
-  if (view.status === 'expired') return html`${s.expiredText}`;
+  if (view.status === 'expired') return html`${gate === 'ssh' ? s.expiredLogin : s.expiredText}`;
   if (view.status === 'cancelled') return s.cancelledText(host);
   if (view.run !== null && gate !== 'try') return runText(view.run, view, s, locale);
   if (view.outcome === 'granted') {
@@ -101,7 +101,9 @@ export function outcomeText(view: ChallengeView, s: Strings, locale: Locale): Ht
     const known = Object.hasOwn(details, code) ? details[code as keyof typeof details] : null;
     return s.outcome.refused(known ?? shownText(code).html);
   }
-  return view.now - (view.decidedAt ?? view.now) > SILENT_AFTER_MS ? s.outcome.silent(host) : s.outcome.waiting(host);
+  if (view.now - (view.decidedAt ?? view.now) > SILENT_AFTER_MS) return s.outcome.silent(host);
+  const { waiting, waitingLogin, waitingTry } = s.outcome;
+  return (gate === 'ssh' ? waitingLogin : gate === 'try' ? waitingTry : waiting)(host);
 }
 
 const ICONS: Record<'yes' | 'no' | 'late', Html> = {

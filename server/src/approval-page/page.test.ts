@@ -208,11 +208,23 @@ describe('what an approver sees', () => {
     says('killed', /Approved by you Ended by SIGKILL after 2 min 5 s\./);
     says('ended-somehow', /Approved by you sudo lost sight of the command after 0\.4 s\./);
     says('sudo-refused', /Approved by you sudo refused it: unable to execute \/usr\/bin\/systemctl/);
-    says('refused', /The host refused: the program changed after it was approved\./);
+    says('refused', /The host refused: the command, its folder or its program changed after it was approved\./);
     says('denied', /Denied by olga web1.example.com does not run the command\. Not on a Friday/);
     says('expired', /Nobody answered in time/);
     says('cancelled', /The request was withdrawn/);
     says('rehearsal', /This is a rehearsal/);
+  });
+
+  test('a login and a rehearsal are not spoken of as a command', () => {
+    const login = all['login-allowed']!;
+    const says = (view: ChallengeView, pattern: RegExp) => assert.match(plain(page(view)), pattern);
+    says(
+      { ...login, outcome: null, outcomeAt: null },
+      /Waiting for web1\.example\.com to allow the login\. .* press Enter/,
+    );
+    says({ ...login, status: 'expired', outcome: null }, /Nobody answered in time Connect again to ask again\./);
+    says(all.expired!, /Nobody answered in time Run the command again to ask again\./);
+    says({ ...all.approved!, record: all.rehearsal!.record }, /Waiting for web1\.example\.com to hear of it\./);
   });
 
   test('that a command ran is said only when sudo was seen to run it', () => {

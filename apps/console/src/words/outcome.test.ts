@@ -39,7 +39,10 @@ test('nothing is said to have run where nobody saw it', () => {
 
 test('a code of a refusal that is not known is told as it is', () => {
   const refused = (outcomeDetail: string | null) => says({ outcome: 'refused', outcomeDetail });
-  assert.equal(refused('target_changed'), 'The host refused: the program changed after it was approved.');
+  assert.equal(
+    refused('target_changed'),
+    'The host refused: the command, its folder or its program changed after it was approved.',
+  );
   assert.equal(refused('constructor'), 'The host refused: constructor');
   assert.equal(refused(null), 'The host refused: it gave no reason.');
 });

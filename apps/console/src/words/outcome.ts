@@ -8,7 +8,7 @@ export type Told = Pick<Request, 'status' | 'outcome' | 'outcomeDetail' | 'run' 
 
 /** Why a host refuses an approval, by the codes that it sends. */
 const REFUSALS = new Map([
-  ['target_changed', 'the program changed after it was approved.'],
+  ['target_changed', 'the command, its folder or its program changed after it was approved.'],
   ['verdict_rejected', 'it could not verify the answer.'],
   ['gone', 'nobody was waiting any more.'],
 ]);
