@@ -55,7 +55,7 @@ describe('a host of which sudo is sudo-rs, Debian 13', { concurrency: false }, (
       },
       150_000,
     );
-    assert.match(stdout, /asked by the PAM stage/);
+    assert.match(stdout, /the PAM stage asks/);
   });
 
   test('sudo is asked, and runs what was approved', { skip }, async () => {
@@ -67,6 +67,15 @@ describe('a host of which sudo is sudo-rs, Debian 13', { concurrency: false }, (
     granted(await world.person('alice').approve(request.code));
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
     assert.equal(host.exists(file), true);
+  });
+
+  test('sudo -n fails at once, makes no request, and says why', { skip }, async () => {
+    const before = world.server.data.challenges().length;
+    const result = await host.as('alice', ['sudo', '-n', 'true']);
+    assert.equal(result.code, 1);
+    assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
+    assert.equal(result.stdout, '');
+    assert.equal(world.server.data.challenges().length, before);
   });
 
   if (LONG)

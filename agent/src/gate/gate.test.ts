@@ -61,6 +61,27 @@ describe('gate: the way to a yes', SHORT, () => {
       assert.ok(line.includes('http://') || `[sudo] ${line}`.length <= 30 || !/ \S+ /.test(line), line);
   });
 
+  it('under sudo-rs, -n waits for nobody and makes no request, unless the host says that it may', async () => {
+    const start = async (conf: string, argv: string[]) => {
+      const gate = await createTestGate({ conf, argv });
+      gate.policy.now = { ...gate.policy.now!, kind: 'sudo-rs' };
+      return gate;
+    };
+    await using refusing = await start('', ['sudo', '-n', 'true']);
+    const { granted, text } = await refusing.sudo().result;
+    assert.equal(granted, false);
+    assert.match(text.replace(/\s+/g, ' '), /sudo -n does not wait.*IDENTREE_NONINTERACTIVE=ask/);
+    assert.equal(refusing.server.calls.find(({ path }) => path === '/challenges')?.body?.mayWait, false);
+    await using asking = await start('IDENTREE_NONINTERACTIVE=ask\n', ['sudo', '-n', 'true']);
+    const waiting = asking.sudo();
+    await asking.server.approve(await asking.server.challenge());
+    assert.equal((await waiting.result).granted, true);
+    await using command = await start('', ['sudo', 'grep', '-n', 'x']);
+    const ordinary = command.sudo();
+    await command.server.approve(await command.server.challenge());
+    assert.equal((await ordinary.result).granted, true);
+  });
+
   it('reports the use after the hook has the verdict', async () => {
     await using gate = await createTestGate();
     const hook = gate.sudo();

@@ -20,10 +20,13 @@ import { type AnyHello, type Hello, type PluginHello, parseHello } from './hello
 import type { Login } from './login.ts';
 import type { Logins } from './logins.ts';
 import { createParts, type PluginParts } from './plugin-parts.ts';
-import type { ProcessReader } from './proc.ts';
+import type { ProcessFacts, ProcessReader } from './proc.ts';
 import { createPrompts } from './prompts.ts';
 import type { RegisteredSudos } from './registered-sudos.ts';
+import { splitArguments } from './shown-argv.ts';
+import { saysNobodyWaits } from './sudo-argv.ts';
 import type { PluginConversation, SudoPlugin } from './sudo-plugin.ts';
+import type { SudoPolicy } from './sudo-policy.ts';
 import { createVoice, type Say } from './terminal-text.ts';
 
 /** Answers native hooks. */
@@ -43,6 +46,8 @@ export interface GateDeps {
   processes: ProcessReader;
   /** Where the login session of a process comes from. */
   sessionOrigin(pid: number): Promise<string | null>;
+  /** Whether `sudo -n` may wait for an approver, where sudo itself lets it come as far as PAM. */
+  noninteractive: 'refuse' | 'ask';
   /** Whom people call after a refusal. */
   contact: string | null;
   clock: Clock;
@@ -70,6 +75,18 @@ const SUDO_RS_PREFIX = '[sudo] ';
 /** The same for every unknown account, and long enough to make guessing names slow. */
 const UNKNOWN_USER_DELAY_MS = 2000;
 
+/**
+ * Classic sudo asks PAM under `-n` only where a rule says so (noninteractive_auth). sudo-rs always does: each probe such as
+ * `sudo -n true` would be a request, and would wait for somebody.
+ */
+const mayWait = ({ cmdline }: ProcessFacts, policy: SudoPolicy | null, { noninteractive }: GateDeps): boolean =>
+  policy?.kind !== 'sudo-rs' ||
+  noninteractive === 'ask' ||
+  !saysNobodyWaits(
+    splitArguments(cmdline).map((word) => word.toString('latin1')),
+    policy.kind,
+  );
+
 async function gateSudo(
   deps: GateDeps,
   hello: Hello & { uid: number },
@@ -95,7 +112,7 @@ async function gateSudo(
   const asked = await deps.ask.open(
     {
       evidence,
-      mayWait: true,
+      mayWait: mayWait(facts, policy, deps),
       who: {
         user: hello.user,
         uid: hello.uid,

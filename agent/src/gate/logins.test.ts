@@ -214,6 +214,7 @@ describe('ssh without the resident agent', OPTIONS, () => {
       }),
       processes,
       sessionOrigin: async () => null,
+      noninteractive: gate.host.conf.noninteractive,
       contact: gate.host.conf.contact,
       clock: systemClock,
       log: silentLog,

@@ -169,6 +169,10 @@ function parseOptions(argv: readonly string[], kind: Kind): Parsed | null {
   }
 }
 
+/** Whether a line says `-n`, that nobody waits. False where it cannot be read. @param argv as for {@link parseSudoArgv} */
+export const saysNobodyWaits = (argv: readonly string[], kind: Kind): boolean =>
+  parseOptions(argv, kind)?.options.has('n') === true;
+
 /**
  * Reads sudo's command line as this sudo does: clustered and glued short options, variables between options, `--`.
  * Whatever sudo would not run, resolves by itself or may have written into, and whatever versions read differently, is

@@ -110,6 +110,7 @@ export async function createTestGate(
       }),
       processes,
       sessionOrigin: async () => null,
+      noninteractive: host.conf.noninteractive,
       contact: host.conf.contact,
       clock: systemClock,
       log,
