@@ -127,6 +127,16 @@ const aborted = (signal: AbortSignal) =>
     else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
   });
 
+/**
+ * A command in the words of whoever has just typed it; null for a login. The plugin is told of sudoedit what it starts,
+ * which is an editor with the files behind `--`, and which nobody has typed.
+ */
+function askedWords(mode: Evidence['mode'], { argv, resolved }: HostRecord): readonly string[] | null {
+  if (mode === 'login') return null;
+  const end = mode === 'edit' && resolved ? argv.lastIndexOf('--') : -1;
+  return end === -1 ? argv : ['sudoedit', ...argv.slice(end + 1)];
+}
+
 /** Resolves when the answer to a new request is of no use any more. The next agent goes on only with what it can name. */
 async function abandoned(signal: AbortSignal, clock: Pick<Clock, 'sleep'>): Promise<'abandoned'> {
   await aborted(signal);
@@ -231,7 +241,7 @@ export function createAsk(deps: AskDeps): Ask {
         }
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
         const skew = CLOCK_SKEW_SECONDS * 1000;
-        const argv = question.evidence.mode === 'login' ? null : record.argv;
+        const argv = askedWords(question.evidence.mode, record);
         const leftMs = Math.min(ttl, deps.timeoutMs());
         if (answer.status === 'pending') voice.request(ownLink(answer), { server: serverName, leftMs, argv });
         return {

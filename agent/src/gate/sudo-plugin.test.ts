@@ -158,6 +158,17 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
       assert.equal(record.service, mode === 'login-shell' ? 'sudo-i' : 'sudo');
     });
 
+  it('who edits reads what they have typed, and who approves what is started', async () => {
+    await using gate = await createTestGate();
+    const commandInfo = [...SUDO_ID.commandInfo, 'sudoedit=true'];
+    const argv = ['/usr/bin/vi', '--', '/etc/motd', '/etc/issue'];
+    const plugin = check(gate, { ...SUDO_ID, commandInfo, argv });
+    const { record } = await gate.server.challenge();
+    assert.deepEqual(record.argv, argv);
+    await plugin.says('asked to approve: sudoedit /etc/motd /etc/issue');
+    plugin.hangUp();
+  });
+
   it('a program that its user can change has no name of trust', async () => {
     await using gate = await createTestGate();
     const program = join(gate.dir, 'tool');
@@ -592,7 +603,9 @@ describe('the plugin at the gate: an agent that leaves', SHORT, () => {
     await gate.server.approve(challenge);
     await again.asked;
     again.ready();
-    assert.equal((await again.result).granted, true);
+    const { granted, text } = await again.result;
+    assert.equal(granted, true);
+    assert.equal(text.match(/aiting for the answer/g)?.length, 1, 'said once');
     assert.equal(gate.server.challenges.length, 1);
   });
 
