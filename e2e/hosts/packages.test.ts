@@ -112,7 +112,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
         const printed = stdout.trim().split('\n');
         assert.deepEqual([...new Set(printed)], ['asked'], stdout + stderr);
         assert.equal(host.exists(secret), false);
-        assert.deepEqual(findings(seen.stdout), ['asked by the plugin in sudo'], seen.stderr);
+        assert.deepEqual(findings(seen.stdout), ['the plugin in sudo asks'], seen.stderr);
         await until('every sudo to be known at the server', () => askedOf('bob').length - before >= printed.length);
         const asked = askedOf('bob').slice(before);
         assert.equal(asked.length, printed.length, 'nobody was asked twice');

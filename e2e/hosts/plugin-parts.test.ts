@@ -14,7 +14,7 @@ const dropLines = (pattern: string): string => `sed -i '/^Plugin ${pattern}/d' $
 const DRIFTS: Record<string, [change: string, said: RegExp, asks: 'pam' | 'plugin', only?: Suite]> = {
   'the audit line is lost': [dropLines('identree_audit'), /sudo\.conf lacks: Plugin identree_audit/, 'pam'],
   'the approval line is lost': [dropLines('identree_approval'), /sudo\.conf lacks: Plugin identree_approval/, 'pam'],
-  'both lines are lost': [dropLines('identree_'), /asked by the PAM stage/, 'pam'],
+  'both lines are lost': [dropLines('identree_'), /the PAM stage asks/, 'pam'],
   'others can change sudo.conf': [`chmod 666 ${SUDO_CONF}`, /sudo\.conf is not read by sudo/, 'pam'],
   'another plugin comes first': [
     `sed -i '1i Plugin audit_json audit_json.so' ${SUDO_CONF}`,
@@ -140,7 +140,7 @@ describe('the plugin in sudo: parts that are missing', { concurrency: false }, (
             await host.sh(
               `cp -p /root/sudo.conf ${SUDO_CONF}; cp -p /root/identree_sudo.so ${PLUGIN}; rm -f /usr/local/bin/sudo /etc/sudoers.d/zz-other`,
             );
-            assert.match((await doctor()).stdout, /asked by the plugin in sudo/);
+            assert.match((await doctor()).stdout, /the plugin in sudo asks/);
           });
 
           for (const [what, [change, said, asks, only = suite]] of Object.entries(DRIFTS)) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -30,6 +30,7 @@ describe('client.conf', () => {
       contact: null,
       breakGlass: BREAK_GLASS,
       said: new Set(),
+      unknown: [],
     });
   });
 
@@ -47,6 +48,7 @@ describe('client.conf', () => {
       contact: null,
       breakGlass: BREAK_GLASS,
       said: new Set(['timeoutMs']),
+      unknown: [],
     });
   });
 
@@ -202,6 +204,32 @@ describe('client.conf', () => {
   it('what asks for a way in that this version does not have is refused by name', () => {
     assert.throws(() => parse(`${SERVER}IDENTREE_BREAKGLASS_NO_SUCH=true\n`), /IDENTREE_BREAKGLASS_NO_SUCH asks for/);
     assert.ok(parse(`${SERVER}IDENTREE_BREAKGLASS_NO_SUCH=\nIDENTREE_POLL_INTERVAL=2s\n`), 'others are left alone');
+  });
+
+  it('names that are none of ours are told, with the one that was probably meant', () => {
+    const text = `${SERVER}IDENTREE_MINIMUM_CLAS=passkey\nIDENTREE_SHARED_SECRET=x\nLANG=C\n`;
+    assert.deepEqual(parse(text).unknown, [
+      { name: 'IDENTREE_MINIMUM_CLAS', meant: 'IDENTREE_MINIMUM_CLASS' },
+      { name: 'IDENTREE_SHARED_SECRET', meant: null },
+    ]);
+    assert.deepEqual(parse(`${SERVER}IDENTREE_BREAKGLASS_RECIPIENTS=\nIDENTREE_BREAKGLASS_THRESHOLD=\n`).unknown, []);
+  });
+
+  it('the example and the page about hosts have every setting, and the example says what is built in', async () => {
+    const text = (path: string) => readFile(join(import.meta.dirname, path), 'utf8');
+    const names = (source: string, pattern: RegExp) =>
+      [...new Set([...source.matchAll(pattern)].map(([, name]) => name))].sort();
+    const known = names(await text('client-conf.ts'), /'(IDENTREE_[A-Z_]+[A-Z])'/g);
+    const example = await text('../../packaging/client.conf.example');
+    assert.deepEqual(names(example, /^#?(IDENTREE_\w+)=/gm), known);
+    const [, table = ''] = /^## Settings of a host$([\s\S]*?)^## /m.exec(await text('../../../docs/hosts.md')) ?? [];
+    const first = [...table.matchAll(/^\| (`.*?) \|/gm)].map(([, cell]) => cell).join();
+    assert.deepEqual(names(first, /`(IDENTREE_\w+)`/g), known);
+    const built = example.replace(/^#(?=IDENTREE_)(?!IDENTREE_(CA_CERT|CONTACT|BREAKGLASS_THRESHOLD)=)/gm, '');
+    const { said, ...conf } = parse(built);
+    const { said: _, ...defaults } = parse('IDENTREE_SERVER_URL=https://identree.example.com\n');
+    assert.deepEqual(conf, defaults);
+    assert.equal(said.size, 4);
   });
 
   it('an unknown class is refused, not taken for the weakest', () => {

@@ -1,6 +1,7 @@
 import { PASSWORD_TYPES, type PasswordType } from '#shared/break-glass-api.ts';
 import { CLIENT_BOUNDS, type ClientDefaults } from '#shared/client-defaults.ts';
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
+import { nearest } from '#shared/nearest.ts';
 import { OFFLINE_GRANT_LONGEST_MS } from '#shared/offline-grant.ts';
 import { AGE_RECIPIENT, SEALED_PARTS_MAX } from '#shared/sealed-password.ts';
 import { terminalLine } from '#shared/visible-text.ts';
@@ -27,6 +28,8 @@ export interface ClientConf {
   breakGlass: BreakGlassConf;
   /** Of what a server may tell, what the file says itself. */
   said: ReadonlySet<keyof ClientDefaults>;
+  /** Names that look like settings and are none, with the one that was probably meant. They change nothing. */
+  unknown: readonly { name: string; meant: string | null }[];
 }
 
 /** The local password for when no server can be reached. */
@@ -196,6 +199,19 @@ function contactOf(values: Pick<Map<string, string>, 'get'>): string | null {
 /** A way in when all else fails: who asks for one must not find out in need that there is none. */
 const COUNTED_ON = /^IDENTREE_BREAKGLASS(_|$)/;
 
+const PREFIX = 'IDENTREE_';
+
+/** What nobody reads, such as a setting that is misspelt. The prefix alone makes no two names near. */
+function unknownNames(names: Iterable<string>, known: ReadonlySet<string>): ClientConf['unknown'] {
+  const rests = [...known].map((name) => name.slice(PREFIX.length));
+  return [...names]
+    .filter((name) => name.startsWith(PREFIX) && !known.has(name))
+    .map((name) => {
+      const near = nearest(name.slice(PREFIX.length), rests);
+      return { name, meant: near && `${PREFIX}${near}` };
+    });
+}
+
 /** Parses the text of client.conf. Keys that are not ours are left alone. @throws ConfigError with all problems. */
 export function parseClientConf(text: string, path: string): ClientConf {
   const problems: string[] = [];
@@ -249,6 +265,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
     contact,
     breakGlass,
     said: new Set(DEFAULT_NAMES.filter((name) => lines.get(CLIENT_DEFAULT_KEYS[name]))),
+    unknown: unknownNames(lines.keys(), known),
   };
 }
 

@@ -39,21 +39,27 @@ const asks = {
     unasked: 'Without a password, and with no request to identree: sudo asks PAM nothing for these',
     asked: 'By a rule of sudo, asked by identree where it is in the PAM stack of sudo',
   },
+  none: {
+    unasked: 'Without a password, and with no request to identree',
+    asked: 'By a rule of sudo, with no request to identree: it is not set up for sudo',
+  },
 } as const;
 
 /**
- * Grants for a person who sets up or looks after this host, under headings that say whether identree is asked. Lines
+ * Grants for a person who sets up or looks after this host, under headings that say whether identree is asked. `gate`
+ * null: it is not set up for sudo. Lines
  * that begin with `!` need no password, those with `?` could not be read.
  */
-export function sayGrants(grants: readonly Grant[], { gate }: { gate: SudoGate }): string[] {
+export function sayGrants(grants: readonly Grant[], options: { gate: SudoGate | null }): string[] {
+  const { unasked, asked } = asks[options.gate ?? 'none'];
   const given = grants.filter((grant): grant is Given => !isUnread(grant));
   const sudo = given.filter(({ kind }) => kind === 'sudoers');
   const others = given.filter(({ kind }) => kind !== 'sudoers');
   const parts: [heading: string, grants: readonly Grant[]][] = [
-    [asks[gate].unasked, sudo.filter(({ withoutPassword }) => withoutPassword)],
+    [unasked, sudo.filter(({ withoutPassword }) => withoutPassword)],
     ['Past sudo, without a password, and with no request to identree', others.filter((one) => one.withoutPassword)],
     ['Could not be read: look at it yourself', grants.filter(isUnread)],
-    [asks[gate].asked, sudo.filter(({ withoutPassword }) => !withoutPassword)],
+    [asked, sudo.filter(({ withoutPassword }) => !withoutPassword)],
     ['Past sudo, with no request to identree', others.filter((one) => !one.withoutPassword)],
   ];
   return parts.flatMap(([heading, list]) =>

@@ -104,7 +104,9 @@ describe('status: before enrolment', () => {
     await rm(w.paths.state, { recursive: true });
     const { code, text } = await w.status();
     assert.equal(code, 1);
-    assert.match(text, /^Requests made +not in order\n +This host is not enrolled/m);
+    assert.match(text, /^Identity +not in order\n +This host is not enrolled/m);
+    assert.match(text, /^Requests made +not in order$/m);
+    assert.equal(text.match(/This host is not enrolled/g)?.length, 1, 'one reason for many things is said once');
     assert.doesNotMatch(text, /damaged|renew-cert/);
   });
 });
@@ -253,8 +255,14 @@ describe('status: what the host grants besides', () => {
       return lines.join('\n');
     };
     assert.match(await report(false), /^ {4}! ubuntu: any command as any user \(sudo, \/etc\/sudoers:1\)$/m);
-    const told = JSON.parse(await report(true)) as { gate: string; grants: unknown[]; lines: { what: string }[] };
-    assert.equal(told.gate, 'pam');
+    const told = JSON.parse(await report(true)) as {
+      gate: string | null;
+      grants: unknown[];
+      lines: { what: string }[];
+    };
+    assert.equal(told.gate, null);
+    assert.match(await report(false), /^sudo +nobody asks, until: identree setup --pam sudo,sudo-i$/m);
+    assert.match(await report(false), /^ {2}Without a password, and with no request to identree:$/m);
     assert.deepEqual(told.grants, [
       {
         kind: 'sudoers',
@@ -311,6 +319,17 @@ describe('status: settings', () => {
     );
     await w.told({ breakGlassRotationDays: 1 });
     assert.doesNotMatch((await w.status()).text, /None of the settings/);
+  });
+
+  it('a setting that is misspelt is a problem, once for each', async () => {
+    await using w = await world('IDENTREE_MINIMUM_CLAS=passkey\nIDENTREE_SHARED_SECRET=x\n');
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(
+      text,
+      /^ +client\.conf: IDENTREE_MINIMUM_CLAS is no setting, so it changes nothing\. Is IDENTREE_MINIMUM_CLASS meant\?$/m,
+    );
+    assert.match(text, /^ +client\.conf: IDENTREE_SHARED_SECRET is no setting, so it changes nothing\. Remove it\.$/m);
   });
 });
 

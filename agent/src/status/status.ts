@@ -33,7 +33,7 @@ import { loadEnrolment } from '../state/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { Line } from './line.ts';
 import { addressLines, serverLines } from './server-lines.ts';
-import { settingsLine } from './settings-line.ts';
+import { settingsLines } from './settings-lines.ts';
 
 const STALE_MS = 11 * 60_000;
 
@@ -83,7 +83,7 @@ function contradictionText(
     `The server's log ${what} on ${new Date(at).toISOString()}; this host has seen it up to ${seen.seq}. ` +
     'Its decisions are refused until it shows the log that this host has seen. ' +
     'If a backup was put back on purpose, run on the server: identree-server restore accept. ' +
-    'If none was, its history was changed: identree status --json has the head that was signed, for identree-server verify-log --head'
+    'If none was, its history was changed: identree doctor --json has the head that was signed, for identree-server verify-log --head'
   );
 }
 
@@ -195,12 +195,14 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
 
 const byRemoval = (problem: string): string => `${problem}. Remove it.`;
 
-/** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
+const ASKS = { plugin: 'the plugin in sudo asks', pam: 'the PAM stage asks' } as const;
+
+/** Who asks for sudo, and what is not as setup left it. */
 async function sudoLines({ gate, drift }: GateState, run: Run, host: string): Promise<Line[]> {
-  if (gate === null && drift.length === 0) return [];
   const overridden =
     gate === null ? [] : [...(await sudoersProblems(run)), ...(await readGateSettings(host)).forSome.map(byRemoval)];
-  const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
+  // No problem of a host that is meant to be so, and nobody takes it for one that asks.
+  const value = gate === null ? 'nobody asks, until: identree setup --pam sudo,sudo-i' : ASKS[gate];
   const remedy = (problem: string) =>
     `Run: identree setup --pam ${problem.startsWith(pamFile('sshd')) ? 'sshd' : 'sudo,sudo-i'}`;
   const problems = [...drift.map((problem) => `${problem}. ${remedy(problem)}`), ...overridden];
@@ -242,7 +244,7 @@ export async function hostLines(paths: Paths, gate: GateState, run: Run = system
       'Authority',
       ofEnrolled(() => authorityLine(paths, now)),
     )),
-    ...(await looked('Settings', async () => [settingsLine(await loadSettings(paths))])),
+    ...(await looked('Settings', async () => settingsLines(await loadSettings(paths)))),
     ...(await looked('Break-glass', async () => [await breakGlassLine(paths, now)])),
     ...(await looked('Setup', () => setupLines(paths))),
     ...(await looked('Service', () => serviceLines(paths, run))),
@@ -252,7 +254,7 @@ export async function hostLines(paths: Paths, gate: GateState, run: Run = system
 }
 
 /**
- * `identree status`: what this host is, everything that keeps it from working, and what gives power on it besides.
+ * `identree doctor`: what this host is, everything that keeps it from working, and what gives power on it besides.
  * Exit 1 when something keeps it from working; what others were granted does not.
  *
  * @param host folder of the host's files.
@@ -321,18 +323,21 @@ export async function reportStatus(
 
   const healthy = lines.every((line) => line.problem === null);
   const grants = await readGrants(host);
-  const gate = state.gate ?? 'pam';
+  const { gate } = state;
   if (options.json) print(JSON.stringify({ healthy, lines, health, gate, grants, logHead }));
   else {
     const width = Math.max(...lines.map((line) => line.what.length)) + 2;
-    for (const line of lines) {
-      print(`${line.what.padEnd(width)}${line.value}`);
-      if (line.problem !== null) print(`${''.padEnd(width)}${line.problem}`);
+    const said = new Set<string>();
+    for (const { what, value, problem } of lines) {
+      print(`${what.padEnd(width)}${value}`);
+      // What is not enrolled is nine times not in order, for one reason.
+      if (problem !== null && !said.has(problem)) print(`${''.padEnd(width)}${problem}`);
+      if (problem !== null) said.add(problem);
     }
     print('');
     print('What this host grants besides');
-    const said = sayGrants(grants, { gate });
-    for (const line of said.length === 0 ? ['Nothing was found.'] : said) print(`  ${line}`);
+    const found = sayGrants(grants, { gate });
+    for (const line of found.length === 0 ? ['Nothing was found.'] : found) print(`  ${line}`);
   }
   return healthy ? EXIT.ok : EXIT.failed;
 }

@@ -1,5 +1,6 @@
 import type { ClientDefaults } from '#shared/client-defaults.ts';
 import type { loadSettings } from '../app.ts';
+import type { ClientConf } from '../config/client-conf.ts';
 import type { Line } from './line.ts';
 
 const UNITS = [
@@ -22,11 +23,14 @@ function durationText(ms: number): string {
 
 const DAY_MS = 86_400_000;
 
-/** The settings in which a server has a say, each with who says so. */
-export function settingsLine({ conf, file, defaults }: Awaited<ReturnType<typeof loadSettings>>): Line {
-  const told = defaults?.current() ?? {};
+const unknownText = ({ name, meant }: ClientConf['unknown'][number]): string =>
+  `client.conf: ${name} is no setting, so it changes nothing. ${meant === null ? 'Remove it.' : `Is ${meant} meant?`}`;
+
+/** The settings in which a server has a say, each with who says so; and what is none, once for each. */
+export function settingsLines({ conf, file, defaults }: Awaited<ReturnType<typeof loadSettings>>): Line[] {
+  const current = defaults?.current() ?? {};
   const by = (name: keyof ClientDefaults): string =>
-    file.said.has(name) ? 'client.conf' : told[name] === undefined ? 'built in' : 'server';
+    file.said.has(name) ? 'client.conf' : current[name] === undefined ? 'built in' : 'server';
   const { enabled, type, maximumAgeMs } = conf.breakGlass;
   const value = [
     `timeout ${durationText(conf.timeoutMs)} (${by('timeoutMs')})`,
@@ -34,5 +38,7 @@ export function settingsLine({ conf, file, defaults }: Awaited<ReturnType<typeof
     `its password ${type} (${by('breakGlassPasswordType')})`,
     `replaced after ${maximumAgeMs / DAY_MS} days (${by('breakGlassRotationDays')})`,
   ].join(', ');
-  return { what: 'Settings', value, problem: defaults?.problem() ?? null };
+  const told = defaults?.problem() ?? null;
+  const problems = [...(told === null ? [] : [told]), ...file.unknown.map(unknownText)];
+  return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'Settings', value, problem }));
 }
