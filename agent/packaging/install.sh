@@ -56,10 +56,10 @@ put 0644 /dev/null /usr/lib/identree/files
 printf '%s' "$files" > "$dest/usr/lib/identree/files"
 
 if [ -z "$dest" ]; then
-  echo 'Next: write /etc/identree/client.conf, then
-  identree enroll --token-file FILE
+  echo 'Next: write /etc/identree/client.conf (client.conf.example beside it says what goes there), then
+  identree enroll --hostname NAME          (reads the token from standard input)
   /usr/lib/identree/service enable && /usr/lib/identree/service refresh
-  identree status
-  identree setup --pam sudo,sudo-i,sshd    (with --sssd: people, groups and sudo rules too)
+  identree doctor
+  identree setup --pam sudo,sudo-i         (with --sssd: people, groups and sudo rules too)
   identree setup --confirm                 (in a second login, within ten minutes: else it is put back)'
 fi

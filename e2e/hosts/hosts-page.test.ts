@@ -67,7 +67,7 @@ describe('the page about hosts, from the first line to the way back', { concurre
   test('setup takes the plugin and says why, and what it writes is what the page says', { skip }, async () => {
     const result = await asRoot('setup');
     assert.equal(result.code, 0, result.stdout + result.stderr);
-    assert.match(result.stdout, /sudo is asked by its plugin: sudo 1\.9\.\S+ says itself what it will run\./);
+    assert.match(result.stdout, /The plugin in sudo asks: sudo 1\.9\.\S+ says itself what it will run\./);
     const sudoers = await host.read('/etc/sudoers.d/identree');
     assert.match(sudoers, /^Defaults timestamp_timeout=0, passwd_tries=1\nDefaults noninteractive_auth$/m);
     assert.equal((await host.read('/etc/sudo.conf')).match(/^Plugin identree_/gm)?.length, 2);
@@ -112,10 +112,10 @@ describe('the page about hosts, from the first line to the way back', { concurre
     const before = await files(host);
     const pam = await asRoot('setup', ' --sudo pam --no-confirm');
     assert.equal(pam.code, 0, pam.stdout + pam.stderr);
-    assert.match(pam.stdout, /asked by the PAM stage, as --sudo pam says/);
+    assert.match(pam.stdout, /The PAM stage asks for sudo, as --sudo pam says/);
     assert.equal((await asRoot('version')).stdout, '');
     assert.doesNotMatch(await host.read('/etc/sudoers.d/identree'), /noninteractive_auth/);
-    assert.match((await asRoot('doctor')).stdout, /asked by the PAM stage/);
+    assert.match((await asRoot('doctor')).stdout, /the PAM stage asks/);
     const plugin = await asRoot('setup', ' --sudo plugin --no-confirm');
     assert.equal(plugin.code, 0, plugin.stdout + plugin.stderr);
     assert.equal(await files(host), before);

@@ -7,7 +7,10 @@ export const setup = command({
   options: {
     ...PATH_OPTIONS,
     pam: { value: 'LIST', help: `let identree decide for these, comma-separated: ${SERVICES.join(',')}` },
-    sudo: { value: 'GATE', help: 'who asks for sudo: plugin (what sudo resolved; the default where it can be) or pam' },
+    sudo: {
+      value: 'GATE',
+      help: 'who asks for sudo: plugin (what sudo resolved; the default where it can be) or pam; alone, for sudo,sudo-i',
+    },
     sssd: { help: "take people, groups and sudo rules from the server's directory" },
     'host-access': { help: 'with --sssd: only people whom the directory names for this host may log in' },
     'start-tls': { help: 'protect an ldap:// address with StartTLS' },

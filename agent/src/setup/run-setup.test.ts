@@ -38,6 +38,9 @@ describe('options of setup', () => {
     { confirm: true },
     { auditd: true, hostname: 'web1.example.com' },
     { revert: true },
+    { sudo: 'plugin' },
+    { sudo: 'pam', sssd: true },
+    { sudo: 'pam', pam: 'sudo,sshd' },
   ];
   for (const options of GOOD) it(JSON.stringify(options), () => checkOptions({ ...NONE, ...options }));
 
@@ -55,6 +58,8 @@ describe('options of setup', () => {
       /takes minutes, 1 to 1440/,
     ]),
     [{ undo: true, pam: 'sudo' }, /Say what to set up/],
+    [{ undo: true, sudo: 'pam' }, /Say what to set up/],
+    [{ sudo: 'pam', pam: 'sshd' }, /--sudo goes with sudo in --pam/],
     [{ sssd: true, sudoLdap: true }, /--sudo-ldap is for hosts whose sssd asks another directory/],
     [{ pam: 'sudo', force: true }, /--force goes with --sssd/],
     [{ pam: 'sudo', allowPlainLdap: true }, /--allow-plain-ldap goes with/],

@@ -100,7 +100,7 @@ async function serverAccepts(paths: Paths): Promise<string | null> {
   const health = await readHealth(paths);
   const now = Date.now();
   if (health === null || now - health.at > FRESH_MS)
-    return 'The agent has not spoken to the server lately. Run: identree status';
+    return 'The agent has not spoken to the server lately. Run: identree doctor';
   // The agent asks again within a minute: meanwhile the server may be back, or an operator may have confirmed this host.
   const passes = health.result === 'unreachable' || health.result === 'refused';
   if (!passes && health.result !== 'ok')
@@ -139,6 +139,9 @@ export interface SetupOptions {
   hostname: string | null;
 }
 
+/** What `--sudo` alone sets up. */
+const OF_SUDO: readonly Service[] = ['sudo', 'sudo-i'];
+
 const DEFAULT_MINUTES = 10;
 const MAX_MINUTES = 24 * 60;
 
@@ -151,12 +154,12 @@ function parseMinutes(text: string | null): number {
 
 /** @throws CommandError when the options do not go together. */
 export function checkOptions(options: SetupOptions): void {
-  const wanted = options.pam !== null || options.sssd || options.sudoLdap || options.auditd;
+  const wanted = options.pam !== null || options.sudo !== null || options.sssd || options.sudoLdap || options.auditd;
   const usage = (message: string) => new CommandError(EXIT.usage, message);
   const ends = [options.undo, options.confirm, options.revert].filter(Boolean).length;
   if (ends + Number(wanted) !== 1)
     throw usage(
-      'Say what to set up: identree setup --pam sudo,sudo-i,sshd and/or --sssd   (or --undo, --confirm or --revert alone)',
+      'Say what to set up: identree setup --pam sudo,sudo-i and/or --sssd   (or --undo, --confirm or --revert alone)',
     );
   if (options.dryRun && (options.confirm || options.revert)) throw usage('--dry-run goes with a setup or --undo.');
   if (!wanted && (options.noConfirm || options.confirmWithin !== null))
@@ -169,7 +172,8 @@ export function checkOptions(options: SetupOptions): void {
     throw usage('With --sssd the rules come through sssd; --sudo-ldap is for hosts whose sssd asks another directory.');
   if (options.sudo !== null && !SUDO_GATES.includes(options.sudo as SudoGate))
     throw usage(`--sudo takes ${SUDO_GATES.join(' or ')}; not: ${options.sudo}`);
-  if (options.sudo !== null && options.pam === null) throw usage('--sudo goes with --pam.');
+  if (options.sudo !== null && options.pam !== null && parseServices(options.pam).every((name) => name === 'sshd'))
+    throw usage('--sudo goes with sudo in --pam, or stands without --pam.');
   const isDirectory = options.sssd || options.sudoLdap;
   for (const [name, given] of [
     ['--force', options.force],
@@ -313,7 +317,7 @@ export async function runSetup(
   }
   const problem = options.hostname === null ? null : await nameProblem(paths, options.hostname);
   if (problem !== null) throw new CommandError(EXIT.failed, `${problem} Nothing is changed.`);
-  const services = options.pam === null ? [] : parseServices(options.pam);
+  const services = options.pam === null ? (sudo === null ? [] : OF_SUDO) : parseServices(options.pam);
   const audit = options.auditd ? [createAuditAddition(await audited(paths, services, options), deps)] : [];
   if (!options.sssd && !options.sudoLdap)
     return (await setUp(services, { dryRun, sudo }, deps, joinAdditions(audit))) ? EXIT.ok : EXIT.failed;

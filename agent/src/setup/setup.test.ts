@@ -351,6 +351,15 @@ describe('setup', () => {
     assert.equal(await h.read('/etc/pam.d/sudo'), DEBIAN_SUDO);
   });
 
+  it('who has sshd asked is told that keys pass by, and nobody else is', async () => {
+    await using h = await host();
+    const told = /Logins with a key alone are not asked about, unless .* publickey,keyboard-interactive:pam/;
+    assert.equal(await setUp(['sudo'], { dryRun: true }, h.deps), true);
+    assert.doesNotMatch(h.printed.join('\n'), told);
+    assert.equal(await setUp(ALL, { dryRun: true }, h.deps), true);
+    assert.match(h.printed.join('\n'), told);
+  });
+
   it('[E-S3] a service without a file is left out; none at all is refused', async () => {
     await using h = await host();
     await rm(join(h.root, '/etc/pam.d/sudo-i'));
@@ -516,7 +525,7 @@ describe('setup: who asks for sudo', () => {
         'Plugin sudoers_policy sudoers.so\nSet probe_interfaces false',
     );
     assert.match(await h.read('/etc/sudoers.d/identree'), /^Defaults noninteractive_auth$/m);
-    assert.match(h.printed.join('\n'), /sudo is asked by its plugin: sudo 1\.9\.13p3 says itself what it will run/);
+    assert.match(h.printed.join('\n'), /The plugin in sudo asks: sudo 1\.9\.13p3 says itself what it will run/);
   });
 
   for (const original of [null, '', 'Set probe_interfaces false'])

@@ -120,11 +120,15 @@ async function must(check: () => Promise<string | null>): Promise<void> {
 
 /** Which gate sudo gets, and why. */
 function gateWords(gate: SudoGate, choice: GateChoice): string {
-  if (gate === 'plugin') return `sudo is asked by its plugin: ${choice.why}.`;
+  if (gate === 'plugin') return `The plugin in sudo asks: ${choice.why}.`;
   return choice.gate === 'plugin'
-    ? 'sudo is asked by the PAM stage, as --sudo pam says: what it will run is worked out from what was typed.'
-    : `sudo is asked by the PAM stage: ${choice.why}. What it will run is worked out from what was typed.`;
+    ? 'The PAM stage asks for sudo, as --sudo pam says: what it will run is worked out from what was typed.'
+    : `The PAM stage asks for sudo: ${choice.why}. What it will run is worked out from what was typed.`;
 }
+
+/** What somebody who has sshd ask must not find out later. */
+const KEYS_PASS =
+  'Logins with a key alone are not asked about, unless sshd_config says:  AuthenticationMethods publickey,keyboard-interactive:pam';
 
 /** By the script of sshd that the distribution brings for other inits. */
 async function reloadWithoutSystemd(run: Run): Promise<boolean> {
@@ -215,6 +219,7 @@ export async function setUp(
   for (const line of WAY_BACK) print(line);
   print('');
   if (gatesSudo) print(gateWords(gate, choice));
+  if (services.includes('sshd')) print(KEYS_PASS);
   for (const change of changes) print(show(change));
   if (gatesSudo) {
     const grants = sayGrants(await readGrants(deps.root === '' ? '/' : deps.root), { gate });
@@ -235,7 +240,7 @@ export async function setUp(
   if (problems.length > 0) {
     print('');
     for (const problem of problems) print(problem);
-    print('Nothing is changed: with this, nobody could log in or use sudo.');
+    print('Nothing is changed: with this, people could be locked out. Mend it, then run this again.');
     return false;
   }
   const known = await readOriginals(deps.backup);
