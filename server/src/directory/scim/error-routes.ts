@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { knownRefusalOf } from '../../http/refusal-of.ts';
 import { SCHEMA } from './resource.ts';
 import { ScimError } from './scim-error.ts';
 
@@ -12,7 +13,8 @@ const REFUSED: Record<number, string> = {
 /** Every refusal in SCIM's own shape (RFC 7644 3.12), whoever refused. */
 export function scimErrors(log: { error(detail: object, message: string): void }) {
   return (error: Error & { statusCode?: number }, _request: FastifyRequest, reply: FastifyReply) => {
-    const known = error instanceof ScimError ? error : null;
+    // A database that cannot be used is no fault of the request, which a client may send again (503).
+    const known = error instanceof ScimError ? error : knownRefusalOf(error);
     const status = known?.status ?? (error.statusCode !== undefined && error.statusCode < 500 ? error.statusCode : 500);
     if (status === 500) log.error({ err: error }, 'SCIM request failed');
     if (status === 401) reply.header('www-authenticate', 'Bearer');
@@ -27,7 +29,7 @@ export function scimErrors(log: { error(detail: object, message: string): void }
         JSON.stringify({
           schemas: [SCHEMA.error],
           status: String(status),
-          ...(known?.scimType ? { scimType: known.scimType } : {}),
+          ...(known instanceof ScimError && known.scimType ? { scimType: known.scimType } : {}),
           detail,
         }),
       );

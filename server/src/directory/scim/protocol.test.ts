@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import Fastify from 'fastify';
+import { DatabaseTrouble, type TroubleKind } from '../../db/trouble.ts';
 import { TEST_EXTERNAL_URL } from '../../testing/test-config.ts';
+import { CONTENT_TYPE, scimErrors } from './error-routes.ts';
 import { SCHEMA } from './resource.ts';
 import { type Json, openScim, testUser } from './test-scim.ts';
 
@@ -229,4 +232,27 @@ test('no length that is accepted keeps a person, and with them the whole directo
   assert.equal((await call('POST', '/Groups', { displayName: '\u{1f600}' })).status, 201);
   const { users, groups } = await snapshot();
   assert.deepEqual([users.length, groups.length], [1, 2]);
+});
+
+test('a database that cannot be used is said to be away for now, and its own line of the log says of what', async () => {
+  const logged: string[] = [];
+  const app = Fastify();
+  app.setErrorHandler(scimErrors({ error: (_detail, message) => void logged.push(message) }));
+  app.get<{ Params: { kind: string } }>('/:kind', ({ params }) => {
+    throw params.kind === 'bug' ? new TypeError('x') : new DatabaseTrouble(params.kind as TroubleKind, new Error('y'));
+  });
+  for (const [kind, status, detail] of [
+    ['away', 503, /Try again in a moment/],
+    ['busy', 503, /Try again in a moment/],
+    ['full', 503, /no room/],
+    ['bug', 500, /it has been logged/],
+  ] as const) {
+    const answer = await app.inject(`/${kind}`);
+    assert.equal(answer.statusCode, status, kind);
+    assert.equal(answer.headers['content-type'], CONTENT_TYPE);
+    const { schemas, ...body } = answer.json();
+    assert.deepEqual([schemas, body.status], [[SCHEMA.error], String(status)]);
+    assert.match(body.detail, detail);
+  }
+  assert.deepEqual(logged, ['SCIM request failed']);
 });
