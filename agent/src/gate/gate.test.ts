@@ -793,7 +793,7 @@ describe('gate: the record', SHORT, () => {
     assert.deepEqual(record.runAs, { user: 'www-data', group: null, assurance: 'derived' });
     assert.equal(record.gate, 'pam');
     assert.equal(record.cwd, '/usr');
-    assert.equal(record.tty, '/dev/pts/3');
+    assert.equal(record.tty, '/dev/null');
     assert.equal(record.reason, 'disk is full');
     assert.match(record.nonce, /^[A-Za-z0-9_-]{43}$/);
   });
@@ -805,6 +805,14 @@ describe('gate: the record', SHORT, () => {
     hook.hangUp();
     assert.equal(record.user, 'alice');
     assert.equal(record.uid, 1000);
+  });
+
+  it('a terminal of somebody else is none, whatever number sudo knows its own by', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo({ tty: '/dev/zero' });
+    const { record } = await gate.server.challenge();
+    hook.hangUp();
+    assert.equal(record.tty, null);
   });
 
   it('a parent that is not sudo is unparsed, whatever its arguments look like', async () => {

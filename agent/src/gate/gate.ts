@@ -118,7 +118,7 @@ async function gateSudo(
         uid: hello.uid,
         gate: 'pam',
         service: hello.service,
-        tty: hello.tty,
+        tty: hello.tty && (await processes.terminal(hello.ppid, hello.tty, hello.uid)),
         origin: hello.rhost ?? (await deps.sessionOrigin(hello.ppid)),
       },
     },

@@ -58,6 +58,33 @@ describe('capture from the real /proc', () => {
   });
 });
 
+describe('the terminal of a process', () => {
+  const uid = process.geteuid!();
+  const SOMEBODY = 4711;
+
+  it('is that of whoever asks, or one that the process has: a number alone is no terminal', async () => {
+    const typed = spawn('script', ['-qec', 'echo $$ $(tty); exec sleep 60', '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const other = spawn('sleep', ['60'], { stdio: 'ignore' });
+    try {
+      const [said] = (await typed.stdout.take(1).toArray()) as [Buffer];
+      const [pid = '', name = ''] = String(said).trim().split(' ');
+      assert.match(name, /^\/dev\/pts\/\d+$/);
+      const reader = createProcessReader();
+      assert.equal(await reader.terminal(Number(pid), name, uid), name);
+      assert.equal(await reader.terminal(Number(pid), name, SOMEBODY), name, 'after su');
+      assert.equal(await reader.terminal(other.pid!, name, uid), name, 'all is redirected');
+      assert.equal(await reader.terminal(other.pid!, name, SOMEBODY), null);
+      for (const none of ['', 'pts/0', '/dev/pts', '/dev/pts/../null', '/dev/shm', '/etc/passwd', '/dev/pts/999999999'])
+        assert.equal(await reader.terminal(Number(pid), none, uid), null, none);
+    } finally {
+      other.kill();
+      typed.kill();
+    }
+  });
+});
+
 describe('capture from a fixture', () => {
   let dir: string;
   before(async () => {

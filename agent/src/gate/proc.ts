@@ -1,4 +1,4 @@
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, openSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { apart, withinPatience } from './apart.ts';
 import type { SudoPolicies } from './ask-sudo.ts';
@@ -42,6 +42,12 @@ export interface ProcessReader {
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
   /** The path of its folder as it is called now, exact bytes as latin1; null when it cannot be read. */
   folder(pid: number): string | null;
+  /**
+   * The name of a terminal, if it is that of whoever asks: it belongs to that account, or the process has it as a standard
+   * descriptor, as after `su`. sudo finds its own by number alone, which one of somebody else may have too: whoever makes a
+   * namespace of users has terminals of an instance of their own in it (devpts), and each counts from 0.
+   */
+  terminal(pid: number, name: string, uid: number): Promise<string | null>;
   /** Whether the process has loaded a file of this path. */
   hasLoaded(pid: number, path: string): Promise<boolean>;
   /** Prefix under which the process's own file tree is seen (mount namespaces, chroot). */
@@ -55,6 +61,10 @@ const MAX_CMDLINE = 8 * 1024 * 1024;
 const MAX_ENVIRON = 8 * 1024 * 1024;
 /** 52 numbers and a name. */
 const MAX_STAT = 4096;
+
+/** Devices that the kernel makes, in folders that only root adds to: each look at one is answered at once. */
+const TERMINAL = /^\/dev\/(?:pts\/\d{1,10}|[A-Za-z][A-Za-z_]{0,30}\d{0,6})$/;
+const STANDARD_DESCRIPTORS = [0, 1, 2];
 
 /** Most of what is read here fits, and nothing is left to the collector that it has to hurry for. */
 const CHUNK = 8 * 1024;
@@ -139,6 +149,13 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
     term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
   });
 
+  /** What a descriptor of a process leads to may be on a file system that never answers. */
+  const hasOpen = async (pid: number, fd: number, node: BigIntStats): Promise<boolean> => {
+    const look = apart(() => stat(of(pid, `fd/${fd}`), { bigint: true })).catch(() => null);
+    const info = await withinPatience(look, null);
+    return info !== null && info.dev === node.dev && info.ino === node.ino;
+  };
+
   const programOf = (pid: number): string | null => {
     try {
       const exe = readlinkSync(of(pid, 'exe'));
@@ -182,6 +199,19 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       } catch {
         return null;
       }
+    },
+    async terminal(pid, name, uid) {
+      if (!TERMINAL.test(name)) return null;
+      let node: BigIntStats;
+      try {
+        node = statSync(`${of(pid, 'root')}${name}`, { bigint: true });
+      } catch {
+        return null;
+      }
+      if (!node.isCharacterDevice()) return null;
+      if (node.uid === BigInt(uid)) return name;
+      const open = await Promise.all(STANDARD_DESCRIPTORS.map((fd) => hasOpen(pid, fd, node)));
+      return open.includes(true) ? name : null;
     },
     async hasLoaded(pid, path) {
       const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');

@@ -54,6 +54,11 @@ async function recordOf(lists: PluginLists, change: Record<string, string | numb
 }
 
 describe('the plugin at the gate: what is asked is what sudo told', SHORT, () => {
+  it('but for a terminal that is somebody else’s, whatever number sudo knows its own by', async () => {
+    const userInfo = SUDO_ID.userInfo.map((field) => (field === 'tty=/dev/null' ? 'tty=/dev/zero' : field));
+    assert.equal((await recordOf({ ...SUDO_ID, userInfo })).tty, null);
+  });
+
   it('command, arguments, run-as, folder, environment: as they came, with nothing parsed', async () => {
     const record = await recordOf({
       ...SUDO_ID,
@@ -75,7 +80,7 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     assert.equal(record.cwd, '/usr');
     assert.equal(record.user, 'alice');
     assert.equal(record.uid, 1000);
-    assert.equal(record.tty, '/dev/pts/7');
+    assert.equal(record.tty, '/dev/null');
     assert.equal(record.target?.assurance, 'resolved');
     const { resolved } = record;
     assert.equal(resolved?.command, '/usr/bin/id');

@@ -154,7 +154,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         uid,
         gate: 'plugin',
         service: evidence.mode === 'login-shell' ? 'sudo-i' : 'sudo',
-        tty: text(parts.userInfo.get('tty')) || null,
+        tty: await processes.terminal(hello.pid, text(parts.userInfo.get('tty')), uid),
         origin: await deps.sessionOrigin(hello.pid),
       },
     };

@@ -15,7 +15,7 @@ export interface PluginLists {
 /** `sudo id`, typed by alice on a terminal. */
 export const SUDO_ID = {
   settings: ['progname=sudo'],
-  userInfo: ['user=alice', 'uid=1000', 'cwd=/usr', 'tty=/dev/pts/7', 'lines=24', 'cols=80'],
+  userInfo: ['user=alice', 'uid=1000', 'cwd=/usr', 'tty=/dev/null', 'lines=24', 'cols=80'],
   commandInfo: ['command=/usr/bin/id', 'runas_uid=0', 'runas_user=root'],
   argv: ['id'],
   environment: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8'],

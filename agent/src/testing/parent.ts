@@ -52,5 +52,8 @@ export async function createParent(
   await writeFile(join(folder, 'environ'), environ.join(''));
   await symlink(`/usr/bin/${options.program ?? 'sudo'}`, join(folder, 'exe'));
   await symlink('/', join(folder, 'root'));
+  // Its terminal, as far as a device goes that is everywhere.
+  await mkdir(join(folder, 'fd'));
+  await symlink('/dev/null', join(folder, 'fd/0'));
   return parent;
 }

@@ -128,7 +128,7 @@ export async function createTestGate(
       service: 'sudo',
       user: 'alice',
       ruser: 'alice',
-      tty: '/dev/pts/3',
+      tty: '/dev/null',
       ppid: parent.pid,
       pstart: parent.startTime,
       uid: 1000,
