@@ -1,5 +1,4 @@
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { leaveCallersGroup } from '../gate/control-group.ts';
 import { command, PATH_OPTIONS } from './context.ts';
 
 export const gate = command({
@@ -10,6 +9,7 @@ export const gate = command({
     if (!options.direct) throw new CommandError(EXIT.usage, 'identree gate needs --direct. The PAM stage starts it.');
     // The stage ends us by signal once it has its verdict; what is left to report gets its chance.
     process.on('SIGTERM', () => undefined);
+    const { leaveCallersGroup } = await import('../gate/control-group.ts');
     // Before anything that others wait for is taken.
     leaveCallersGroup();
     const { runDirectGate } = await import('../app.ts');
