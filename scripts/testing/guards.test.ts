@@ -47,4 +47,6 @@ test('a list is found beside its module, and its paths are relative to it', (t) 
   assert.equal(whyStale(folder, beside!), null);
   assert.equal(whyStale(folder, { ...beside!, find: 'open' }), 'the guard stands 0 times in server/src/doors/door.ts');
   assert.equal(whyStale(folder, { ...beside!, tests: ['gone.test.ts'] }), 'not there: gone.test.ts');
+  const broken = whyStale(folder, { ...beside!, find: "'locked';", replace: '(' });
+  assert.match(broken ?? '', /^without the guard server\/src\/doors\/door\.ts is no TypeScript: /);
 });

@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
@@ -36,7 +37,7 @@ export function collectGuards(root: string): Guard[] {
 }
 
 /** Null when the guard and its tests are where the list says; else what is wrong. `root` may be a copy of the project. */
-export function whyStale(root: string, { file, find, tests }: Guard): string | null {
+export function whyStale(root: string, { file, find, replace, tests }: Guard): string | null {
   const source = new Map<string, string>();
   for (const path of [file, ...tests]) {
     try {
@@ -46,5 +47,13 @@ export function whyStale(root: string, { file, find, tests }: Guard): string | n
     }
   }
   const times = source.get(file)!.split(find).length - 1;
-  return times === 1 ? null : `the guard stands ${times} times in ${file}`;
+  if (times !== 1) return `the guard stands ${times} times in ${file}`;
+  // What no longer loads fails every test, and says nothing of the guard.
+  if (!file.endsWith('.ts')) return null;
+  try {
+    stripTypeScriptTypes(source.get(file)!.replace(find, () => replace));
+    return null;
+  } catch (error) {
+    return `without the guard ${file} is no TypeScript: ${(error as Error).message}`;
+  }
 }
