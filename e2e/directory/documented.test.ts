@@ -312,6 +312,9 @@ describe('sssd with the documented file of full mode', () => {
         client.pipe(behind).pipe(client);
         client.on('error', () => behind.destroy());
         behind.on('error', () => client.destroy());
+        client.on('close', () => behind.destroy());
+        // A host that is gone answers no end of a connection.
+        behind.on('close', () => client.destroy());
       });
       await new Promise<void>((resolve) => relay.listen(389, world.lab.serverAddress, resolve));
       const ours = (await host.read('/etc/hosts')).replaceAll(/\bldap\.example\.com\b/g, '');
