@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   BASE_DN,
@@ -17,6 +17,7 @@ import {
 import type { Host } from '../harness/lab.ts';
 import type { SeenSearch } from '../harness/ldap-tap.ts';
 import { CODE, granted } from '../harness/person.ts';
+import { relay } from '../harness/relay.ts';
 import { until } from '../harness/run.ts';
 import { type Slapd, startSlapd, whyNoSlapd } from '../harness/slapd.ts';
 import { asked, eventsBecome, mark, skip } from '../harness/world.ts';
@@ -283,8 +284,7 @@ describe('sssd with the documented file of full mode', () => {
 
   describe('the documented file of bridge mode, where the directory of the people refers to identree for the rules', () => {
     let slapd: Slapd;
-    let relay: Server;
-    const relayed = new Set<Socket>();
+    let relayed: ReturnType<typeof relay> | null = null;
     const missing = skip || (whyNoSlapd() ?? false);
     before(async () => {
       if (missing) return;
@@ -306,24 +306,14 @@ describe('sssd with the documented file of full mode', () => {
             `ref: ldap://identree.example.com/${SUDOERS}`,
         ].join('\n\n'),
       });
-      relay = createServer((client) => {
-        const behind = connect(slapd.port, '127.0.0.1');
-        relayed.add(client).add(behind);
-        client.pipe(behind).pipe(client);
-        client.on('error', () => behind.destroy());
-        behind.on('error', () => client.destroy());
-        client.on('close', () => behind.destroy());
-        // A host that is gone answers no end of a connection.
-        behind.on('close', () => client.destroy());
-      });
-      await new Promise<void>((resolve) => relay.listen(389, world.lab.serverAddress, resolve));
+      const server = createServer();
+      relayed = relay(server, { host: '127.0.0.1', port: slapd.port });
+      await new Promise<void>((resolve) => server.listen(389, world.lab.serverAddress, resolve));
       const ours = (await host.read('/etc/hosts')).replaceAll(/\bldap\.example\.com\b/g, '');
       await host.write('/etc/hosts', `${ours}${world.lab.serverAddress} ldap.example.com\n`);
     });
     after(async () => {
-      relay?.close();
-      // The host may be gone before it answers the end of a connection.
-      for (const socket of relayed) socket.destroy();
+      relayed?.close();
       await slapd?.stop();
     });
 

@@ -1,12 +1,12 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
 import { WHOLE_CHROMIUM } from './chromium-program.ts';
 import type { Lab } from './lab.ts';
 import { SERVER_NAME } from './lab.ts';
+import { relay } from './relay.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -21,15 +21,7 @@ export function spkiHash(pem: string): string {
 }
 
 /** Leads a port of loopback in the network in front of a lab to the same one of this machine. */
-async function lead(lab: Lab, port: number): Promise<Server> {
-  const server = await lab.listenInFront(port, LOOPBACK);
-  return server.on('connection', (inside: Socket) => {
-    const outside = connect(port, LOOPBACK);
-    inside.on('error', () => outside.destroy());
-    outside.on('error', () => inside.destroy());
-    inside.pipe(outside).pipe(inside);
-  });
-}
+const lead = async (lab: Lab, port: number) => relay(await lab.listenInFront(port, LOOPBACK), { host: LOOPBACK, port });
 
 /**
  * A whole browser for which the server's name leads to the lab and exactly the lab's certificate counts as good: for the
@@ -52,7 +44,7 @@ export async function openChromium(lab: Lab, ports: readonly number[]): Promise<
     ],
   });
   browser.on('disconnected', () => {
-    for (const server of led) server.close();
+    for (const { close } of led) close();
   });
   return browser;
 }

@@ -1,6 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { connect, type Server } from 'node:net';
 import { join } from 'node:path';
 import {
   type FileContent,
@@ -15,6 +14,7 @@ import type { Host, Lab } from './lab.ts';
 import { type LdapTap, openLdapTap } from './ldap-tap.ts';
 import type { ApiResult } from './person.ts';
 import { granted } from './person.ts';
+import { relay } from './relay.ts';
 import { until } from './run.ts';
 import { SERVER_PORT } from './server.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
@@ -81,16 +81,6 @@ export interface DirectoryWorldOptions extends Omit<WorldOptions, 'env' | 'users
 const PLAIN_PORT = 1389;
 const TLS_PORT = 1636;
 
-/** Passes on what it does not understand. */
-function relayTo(server: Server, upstream: { host: string; port: number }): void {
-  server.on('connection', (client) => {
-    const behind = connect(upstream);
-    client.pipe(behind).pipe(client);
-    client.on('error', () => behind.destroy());
-    behind.on('error', () => client.destroy());
-  });
-}
-
 /**
  * Opens a world with a directory. Hosts find the server under one address with the ports of the documentation: 8443, 636,
  * and 389 with a tap.
@@ -104,7 +94,7 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
   }));
   let file = '';
   let tap: LdapTap | null = null;
-  const listeners: Server[] = [];
+  const relays: ReturnType<typeof relay>[] = [];
 
   async function write(): Promise<void> {
     const next = `${file}.next`;
@@ -123,9 +113,7 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
       [636, TLS_PORT],
       [SERVER_PORT, SERVER_PORT],
     ] as const) {
-      const server = await lab.listenInFront(front);
-      relayTo(server, { host, port });
-      listeners.push(server);
+      relays.push(relay(await lab.listenInFront(front), { host, port }));
     }
     return {
       IDENTREE_LDAP_ENABLED: 'true',
@@ -141,7 +129,7 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
   }
 
   async function closeFront(): Promise<void> {
-    for (const server of listeners) server.close();
+    for (const { close } of relays) close();
     await tap?.close();
   }
 
