@@ -386,11 +386,12 @@ test('a terminal that is already gone refuses without asking anybody', patience,
   assert.deepEqual([end.code, agent.callers.length], [1, 0]);
 });
 
-test('the terminal of somebody else than sudo is neither read nor changed', patience, async () => {
+/** Has a stage asked for a sudo whose terminal is said to be somebody else's, which stays as it is, with all that is typed there. */
+async function leavesAlone(options: (tty: string) => Parameters<typeof openTerminal>[0]): Promise<void> {
   const agent = await waitingAgent();
   const other = await openTerminal();
   const before = await other.modes();
-  const terminal = await openTerminal({ agentDir: agent.dir, flags: [`--tty=${other.tty}`] });
+  const terminal = await openTerminal({ agentDir: agent.dir, ...options(other.tty) });
   await terminal.command('start');
   const caller = await agent.caller();
   const hello = await caller.hello();
@@ -402,7 +403,11 @@ test('the terminal of somebody else than sudo is neither read nor changed', pati
   caller.socket.end(frame('V', '0'));
   assert.equal(await terminal.end(), 'exit 0');
   assert.equal(await other.modes(), before);
-});
+}
+
+test('the terminal of somebody else than sudo is neither read nor changed', patience, () =>
+  leavesAlone((tty) => ({ flags: [`--tty=${tty}`] })),
+);
 
 test('nor is one with the number of sudo’s own, which is of an instance that whoever asks has made', {
   ...patience,
@@ -411,22 +416,8 @@ test('nor is one with the number of sudo’s own, which is of an instance that w
   const instance = await mkdtemp(join(tmpdir(), 'identree-devpts-'));
   execFileSync('mount', ['-t', 'devpts', '-o', 'newinstance,ptmxmode=0666', 'devpts', instance]);
   try {
-    const agent = await waitingAgent();
-    const other = await openTerminal();
-    const before = await other.modes();
-    const flags = [`--tty=${other.tty}`, `--instance=${instance}`];
-    const terminal = await openTerminal({ agentDir: agent.dir, flags, env: { PAM_RUSER: 'nobody' } });
-    await terminal.command('start');
-    const caller = await agent.caller();
-    const hello = await caller.hello();
-    assert.ok(hello.includes(`tty=${other.tty}`) && hello.includes('fg=0'));
-    await other.key('\u0003ls\n');
-    await sleep(300);
-    assert.equal(await other.modes(), before);
-    assert.equal(caller.ended(), false);
-    caller.socket.end(frame('V', '0'));
-    assert.equal(await terminal.end(), 'exit 0');
-    assert.equal(await other.modes(), before);
+    const env = { PAM_RUSER: 'nobody' };
+    await leavesAlone((tty) => ({ flags: [`--tty=${tty}`, `--instance=${instance}`], env }));
   } finally {
     execFileSync('umount', ['-l', instance]);
     await rmdir(instance);

@@ -1,4 +1,4 @@
-import { type BigIntStats, closeSync, openSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { apart, withinPatience } from './apart.ts';
 import type { SudoPolicies } from './ask-sudo.ts';
@@ -62,7 +62,7 @@ const MAX_ENVIRON = 8 * 1024 * 1024;
 /** 52 numbers and a name. */
 const MAX_STAT = 4096;
 
-/** Devices that the kernel makes, in folders that only root adds to: each look at one is answered at once. */
+/** Names of devices in folders that only root adds to: each look at one is answered at once. */
 const TERMINAL = /^\/dev\/(?:pts\/\d{1,10}|[A-Za-z][A-Za-z_]{0,30}\d{0,6})$/;
 const STANDARD_DESCRIPTORS = [0, 1, 2];
 
@@ -204,7 +204,7 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       if (!TERMINAL.test(name)) return null;
       let node: BigIntStats;
       try {
-        node = statSync(`${of(pid, 'root')}${name}`, { bigint: true });
+        node = lstatSync(`${of(pid, 'root')}${name}`, { bigint: true });
       } catch {
         return null;
       }
