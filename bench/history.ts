@@ -97,14 +97,16 @@ try {
   });
   const admin = viewer('admin', []);
   const mira = viewer('user', ['mira']);
-  const page = { before: null, limit: 50, status: null, search: null };
+  const page = { order: 'newest', beyond: null, limit: 50, status: null, search: null } as const;
   const middle = { createdAt: request.created_at - (REQUESTS / 2) * 1000, id: idOf(REQUESTS / 2) };
   const looks: Record<string, () => Promise<unknown>> = {
     'inbox, administrator': () => app.challenges.inbox(admin),
     'inbox, person': () => app.challenges.inbox(mira),
     'history, administrator': () => app.challenges.history(admin, page),
     'history, person': () => app.challenges.history(mira, page),
-    'history, half way back': () => app.challenges.history(admin, { ...page, before: middle }),
+    'history, half way back': () => app.challenges.history(admin, { ...page, beyond: middle }),
+    'history, oldest first': () => app.challenges.history(admin, { ...page, order: 'oldest' }),
+    'of a person, oldest first': () => app.challenges.history(mira, { ...page, order: 'oldest' }),
     'a status without a hit': () => app.challenges.history(admin, { ...page, status: 'denied' }),
     'of a person without a hit': () => app.challenges.history(mira, { ...page, status: 'cancelled' }),
     'a search without a hit': () => app.challenges.history(admin, { ...page, search: 'no such thing' }),

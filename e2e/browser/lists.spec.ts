@@ -245,6 +245,24 @@ test('history: what is looked for is in the address, and older requests are a pa
   await page.goBack();
   await expect(rows(page)).toHaveCount(50);
 
+  // The oldest first, from the first page on, and so is what comes after it.
+  await page.getByRole('button', { name: 'When' }).click();
+  await expect(page).toHaveURL('/history?sort=when');
+  await expect(page.getByRole('columnheader', { name: 'When' })).toHaveAttribute('aria-sort', 'ascending');
+  await expect(firstRow(page)).toContainText('sudo step-1');
+  await page.getByRole('button', { name: 'Newer' }).click();
+  await expect(page).toHaveURL(/\/history\?sort=when&after=\d+-[0-9a-f]+$/);
+  await expect(firstRow(page)).toContainText('sudo step-51');
+  await expect(page.getByRole('button', { name: 'Newer' })).toBeDisabled();
+  await page.reload();
+  await expect(rows(page)).toHaveCount(3);
+  await page.getByRole('button', { name: 'Oldest' }).click();
+  await expect(page).toHaveURL('/history?sort=when');
+  await expect(firstRow(page)).toContainText('sudo step-1');
+  await page.getByRole('button', { name: 'When' }).click();
+  await expect(page).toHaveURL('/history');
+  await expect(firstRow(page)).toContainText('sudo step-53');
+
   await page.goto('/history?status=denied');
   await expect(page.getByText('Nothing matches.')).toBeVisible();
   await expect(page.getByRole('combobox', { name: 'Result' })).toHaveValue('Denied');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SENTENCE_LOCALES } from '#shared/event-sentences/sentence.ts';
+import { endOfPage, TIME_ORDERS } from '#shared/time-order.ts';
 import { isSinkName } from '../config/sections/audit-sinks.ts';
 import { adminProcedure, adminViewProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -34,14 +35,24 @@ export function createAuditRouter(deps: { sinks: SinkStatuses; deadLetters: Dead
           rest: {
             method: 'GET',
             path: '/audit/events',
-            summary: 'Events, newest first: of everybody for administrators, else of the person and their accounts',
+            summary:
+              'Events, newest or oldest first: of everybody for administrators, else of the person and their accounts',
           },
         })
-        .input(eventFilter.extend({ lang, before: place, limit: z.int().min(1).max(200).default(50) }))
-        .query(async ({ ctx, input: { lang, before, limit, ...filter } }) => {
-          const page = { beyond: placeOf(before), limit, locale: lang };
-          const { events, older } = await reading.list(ctx.viewer, filter, page);
-          return { events, older: older && `${older.at}-${older.seq}` };
+        .input(
+          eventFilter.extend({
+            lang,
+            order: z.enum(TIME_ORDERS).default('newest'),
+            /** Where the page before this one ended: `before` of the newest first, `after` of the oldest first. */
+            before: place,
+            after: place,
+            limit: z.int().min(1).max(200).default(50),
+          }),
+        )
+        .query(async ({ ctx, input: { lang, order, before, after, limit, ...filter } }) => {
+          const page = { order, beyond: placeOf(order === 'newest' ? before : after), limit, locale: lang };
+          const { events, next } = await reading.list(ctx.viewer, filter, page);
+          return { events, ...endOfPage(order, next && `${next.at}-${next.seq}`) };
         }),
       get: signedInProcedure
         .meta({

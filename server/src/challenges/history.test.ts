@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { TIME_ORDERS, type TimeOrder } from '#shared/time-order.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -26,11 +27,16 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     });
     after(() => t.close());
 
-    const history = async (filter: { limit: number; before?: Entry | null; search?: string }): Promise<Entry[]> => {
-      const { limit, before = null, search = null } = filter;
-      const place = before && { createdAt: before.createdAt, id: before.id };
-      return (await alice.query<{ requests: Entry[] }>('challenges.history', { limit, before: place, search })).data
-        .requests;
+    const history = async (filter: {
+      limit: number;
+      order?: TimeOrder;
+      last?: Entry | null;
+      search?: string;
+    }): Promise<Entry[]> => {
+      const { limit, order = 'newest', last = null, search = null } = filter;
+      const place = last && { createdAt: last.createdAt, id: last.id };
+      const asked = { limit, order, [order === 'newest' ? 'before' : 'after']: place, search };
+      return (await alice.query<{ requests: Entry[] }>('challenges.history', asked)).data.requests;
     };
 
     test('is read page by page, and of requests of one moment none is left out or comes twice', async () => {
@@ -40,17 +46,21 @@ for (const driver of ['sqlite', 'postgres'] as const) {
           made.push((await host.create(host.record({ createdAt: t.clock.now() }))).challengeId);
         t.clock.advance(1000);
       }
-      const seen: string[] = [];
-      let last: Entry | null = null;
-      for (;;) {
-        const page: Entry[] = await history({ limit: 2, before: last });
-        seen.push(...page.map(({ id }) => id));
-        last = page.at(-1) ?? null;
-        if (last === null) break;
-      }
+      const read = async (order: TimeOrder): Promise<string[]> => {
+        const seen: string[] = [];
+        let last: Entry | null = null;
+        for (;;) {
+          const page: Entry[] = await history({ limit: 2, order, last });
+          seen.push(...page.map(({ id }) => id));
+          last = page.at(-1) ?? null;
+          if (last === null) return seen;
+        }
+      };
+      const seen = await read('newest');
       assert.equal(seen.length, made.length);
       assert.deepEqual(new Set(seen), new Set(made));
       assert.deepEqual(new Set(seen.slice(0, 3)), new Set(made.slice(3)));
+      assert.deepEqual(await read('oldest'), seen.reverse());
     });
 
     test('is not searched for what no database can hold', async () => {
@@ -103,7 +113,7 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       assert.deepEqual(first.requests, []);
       assert.notEqual(first.older, null);
       const second = await find(first.older);
-      assert.deepEqual(second, { requests: second.requests, older: null });
+      assert.deepEqual(second, { requests: second.requests, older: null, newer: null });
       assert.deepEqual(
         second.requests.map(({ id }) => id),
         [challengeId],
@@ -117,19 +127,22 @@ for (const driver of ['sqlite', 'postgres'] as const) {
         made.unshift((await host.create(host.record({ user, createdAt: t.clock.now() }))).challengeId);
         t.clock.advance(1);
       }
-      const listed: string[] = [];
-      let before: Place | null = null;
-      do {
-        const page: HistoryPage = await historyPage(t.app.db.query, accounts, {
-          before,
-          limit: 10,
-          status: 'pending',
-          search: null,
-        });
-        listed.push(...page.rows.map(({ id }) => id));
-        before = page.older;
-      } while (before !== null);
-      assert.deepEqual(listed, made);
+      for (const order of TIME_ORDERS) {
+        const listed: string[] = [];
+        let beyond: Place | null = null;
+        do {
+          const page: HistoryPage = await historyPage(t.app.db.query, accounts, {
+            order,
+            beyond,
+            limit: 10,
+            status: 'pending',
+            search: null,
+          });
+          listed.push(...page.rows.map(({ id }) => id));
+          beyond = page.next;
+        } while (beyond !== null);
+        assert.deepEqual(listed, order === 'newest' ? made : made.toReversed());
+      }
     });
   });
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
+import { endOfPage, TIME_ORDERS } from '#shared/time-order.ts';
 import type { LogReads } from '../audit/log-reads.ts';
 import { isStorable } from '../db/storable-text.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
@@ -17,6 +18,8 @@ const reason = z
   .refine((text) => !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text), 'control characters')
   .nullish()
   .transform((text) => text || null);
+
+const place = z.object({ createdAt: z.int(), id: z.string().max(64) }).nullish();
 
 export function createChallengesRouter(challenges: Deciding & Showing, reads: LogReads) {
   /** A refused attempt to decide is remembered. */
@@ -35,22 +38,26 @@ export function createChallengesRouter(challenges: Deciding & Showing, reads: Lo
     history: signedInProcedure
       .input(
         z.object({
-          before: z.object({ createdAt: z.int(), id: z.string().max(64) }).nullish(),
+          order: z.enum(TIME_ORDERS).default('newest'),
+          /** Where the page before this one ended: `before` of the newest first, `after` of the oldest first. */
+          before: place,
+          after: place,
           limit: z.int().min(1).max(200).default(50),
           status: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']).nullish(),
           search: z.string().trim().max(200).refine(isStorable).nullish(),
         }),
       )
       .query(async ({ ctx, input }) => {
-        const { before = null, limit, status = null } = input;
+        const { order, before = null, after = null, limit, status = null } = input;
         const search = input.search || null;
-        const page = await challenges.history(ctx.viewer, { before, limit, status, search });
+        const beyond = order === 'newest' ? before : after;
+        const { requests, next } = await challenges.history(ctx.viewer, { order, beyond, limit, status, search });
         // Who is shown nothing but what is their own has read nothing of others.
         if (ctx.viewer.role === 'admin') {
-          const read = { what: 'requests', filter: { status, search }, rows: page.requests.length } as const;
+          const read = { what: 'requests', filter: { status, search }, rows: requests.length } as const;
           await reads.record(ctx.viewer, read);
         }
-        return page;
+        return { requests, ...endOfPage(order, next) };
       }),
     // `open`: a person opened it. Pages that keep up to date by themselves ask without.
     get: signedInProcedure

@@ -143,10 +143,10 @@ export function createShowing(deps: ShowingDeps) {
       return entriesOf(waiting, viewer);
     },
 
-    /** A page of the requests of any status that this viewer may see, newest first. */
-    async history(viewer: Viewer, filter: HistoryFilter): Promise<{ requests: ChallengeEntry[]; older: Place | null }> {
-      const { rows, older } = await historyPage(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
-      return { requests: await entriesOf(rows.map(store.fromRow), viewer), older };
+    /** A page of the requests of any status that this viewer may see. `next`: where it goes on; null: there are no more. */
+    async history(viewer: Viewer, filter: HistoryFilter): Promise<{ requests: ChallengeEntry[]; next: Place | null }> {
+      const { rows, next } = await historyPage(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
+      return { requests: await entriesOf(rows.map(store.fromRow), viewer), next };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ActionIcon, Card, Group, Select, Table, UnstyledButton } from '@mantine/core';
+import { ActionIcon, Button, Card, Group, Select, Table, UnstyledButton } from '@mantine/core';
 import { IconArrowDown, IconArrowsSort, IconArrowUp } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { isUnreadable, type Unreadable } from './arrange.ts';
@@ -55,23 +55,33 @@ function Head({ column, sorting }: { column: Column<never>; sorting: Sorting | u
 /** What the heads of the columns do, where there are none. */
 function SortSelect({ columns, sorting }: { columns: readonly Column<never>[]; sorting: Sorting }) {
   const Icon = sorting.descending ? IconArrowDown : IconArrowUp;
+  const sorted = columns.filter(({ name }) => sorting.names.includes(name));
+  const turn = () => sorting.change(sorting.by, !sorting.descending);
+  const turnLabel = sorting.descending ? 'Descending; sort ascending' : 'Ascending; sort descending';
+  if (sorted.length === 1) {
+    const head = sorted[0]!.head;
+    return (
+      <Button
+        variant="default"
+        mb="sm"
+        rightSection={<Icon size={18} aria-hidden="true" />}
+        aria-label={`${head}: ${turnLabel}`}
+        onClick={turn}
+      >
+        {head}
+      </Button>
+    );
+  }
   return (
     <Group gap="xs" mb="sm" wrap="nowrap" className="sort-select">
       <Select
         aria-label="Sort by"
-        data={columns
-          .filter(({ name }) => sorting.names.includes(name))
-          .map(({ name, head }) => ({ value: name, label: `Sort by ${head.toLowerCase()}` }))}
+        data={sorted.map(({ name, head }) => ({ value: name, label: `Sort by ${head.toLowerCase()}` }))}
         value={sorting.by}
         allowDeselect={false}
         onChange={(by) => by !== null && sorting.change(by, sorting.descending)}
       />
-      <ActionIcon
-        variant="default"
-        size={36}
-        aria-label={sorting.descending ? 'Descending; sort ascending' : 'Ascending; sort descending'}
-        onClick={() => sorting.change(sorting.by, !sorting.descending)}
-      >
+      <ActionIcon variant="default" size={36} aria-label={turnLabel} onClick={turn}>
         <Icon size={18} aria-hidden="true" />
       </ActionIcon>
     </Group>

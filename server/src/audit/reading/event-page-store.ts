@@ -1,5 +1,6 @@
 import { type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
 import type { LoggedEvent } from '#shared/events.ts';
+import type { TimeOrder } from '#shared/time-order.ts';
 import { kysely, type Query } from '../../db/query.ts';
 import type { EventsTable } from '../../db/schema.ts';
 import { fromRow, LAST_MS } from '../../events/store.ts';
@@ -21,7 +22,7 @@ export interface WantedEvents {
 }
 
 export interface PageOfEvents {
-  readonly order: 'newest' | 'oldest';
+  readonly order: TimeOrder;
   /** It goes on behind this place; null: from the end of the log that comes first. */
   readonly beyond: EventPlace | null;
   /** It ends with this place. */

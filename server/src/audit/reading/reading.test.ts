@@ -13,6 +13,7 @@ import type { WholeEvent } from './reading.ts';
 interface Listed {
   events: EventView[];
   older: string | null;
+  newer: string | null;
 }
 
 forEachDriver('the log as people read it', (driver) => {
@@ -74,6 +75,26 @@ forEachDriver('the log as people read it', (driver) => {
     assert.deepEqual(
       german.map(({ sentence }) => sentence),
       ['bob hat sich im Browser angemeldet.'],
+    );
+  });
+
+  test('and oldest first, page by page, on from where the last page ended', async () => {
+    const until = t.clock.now();
+    t.clock.advance(1);
+    const newest = await all(olga, { to: until + 1 });
+    const oldest: EventView[] = [];
+    for (let after: string | null = null; ; ) {
+      const asked = { order: 'oldest', to: until + 1, limit: 3, after };
+      const page: { data: Listed } = await olga.query<Listed>('audit.events.list', asked);
+      assert.equal(page.data.older, null);
+      oldest.push(...page.data.events);
+      if (page.data.newer === null) break;
+      after = page.data.newer;
+    }
+    assert.ok(oldest.length > 3);
+    assert.deepEqual(
+      oldest.map(({ seq }) => seq),
+      newest.map(({ seq }) => seq).reverse(),
     );
   });
 

@@ -14,6 +14,7 @@ import {
   findEvent,
   findEvents,
   newestPlace,
+  type PageOfEvents,
 } from './event-page-store.ts';
 import { type EventView, eventView, type SignedRecord, signedRecord } from './event-view.ts';
 import { exportEvents } from './export-events.ts';
@@ -57,20 +58,23 @@ export function createReading({
     events.filter((event) => maySeeEvent(viewer, event));
 
   return {
-    /** A page of events, newest first, those without a time before them on the first. `older`: where it goes on; null: there are no more. */
+    /**
+     * A page of events by time. Those without one come where the newest do: on the first page, or on the last. `next`: where
+     * it goes on; null: there are no more.
+     */
     async list(
       viewer: Viewer,
       filter: EventFilter,
-      { beyond, limit, locale }: { beyond: EventPlace | null; limit: number; locale: SentenceLocale },
-    ): Promise<{ events: EventView[]; older: EventPlace | null }> {
-      const page = { order: 'newest', beyond, limit } as const;
-      const found = await findEvents(db.query, wantedBy(viewer, filter), page);
-      const withoutTime = beyond === null ? await eventsWithoutTime(db.query, wantedBy(viewer, filter)) : [];
-      const events = visible(viewer, [...withoutTime, ...found.events]).map((event) =>
-        eventView(event, viewer, locale),
-      );
+      { locale, ...page }: PageOfEvents & { locale: SentenceLocale },
+    ): Promise<{ events: EventView[]; next: EventPlace | null }> {
+      const wanted = wantedBy(viewer, filter);
+      const found = await findEvents(db.query, wanted, page);
+      const isNewest = page.order === 'newest' ? page.beyond === null : found.next === null;
+      const withoutTime = isNewest ? await eventsWithoutTime(db.query, wanted) : [];
+      const all = page.order === 'newest' ? [...withoutTime, ...found.events] : [...found.events, ...withoutTime];
+      const events = visible(viewer, all).map((event) => eventView(event, viewer, locale));
       await note(viewer, 'events', filter, events.length);
-      return { events, older: found.next };
+      return { events, next: found.next };
     },
 
     /** @throws Refusal `not_found` */

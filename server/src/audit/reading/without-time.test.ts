@@ -43,25 +43,32 @@ forEachDriver('events of which the time is none', (driver) => {
     await app.start();
     const { seq: head } = await app.events.head();
 
-    type Listed = { events: { seq: number; damaged: boolean }[]; older: string | null };
+    type Listed = { events: { seq: number; damaged: boolean }[]; older: string | null; newer: string | null };
     const seqs = (events: Listed['events']) => events.map(({ seq }) => seq).sort((one, other) => one - other);
     const { data } = await olga.query<Listed>('audit.events.list', { limit: 200 });
     assert.deepEqual(seqs(data.events.filter((event) => event.damaged)), damaged);
     const { data: found } = await olga.query<Listed>('audit.events.list', { user: 'mallory', event: 'login_failed' });
     assert.deepEqual(seqs(found.events), damaged);
-    // Page by page each is there once, and the list comes to its end.
-    const listed: number[] = [];
-    for (let before: string | null = null, page = 0; page < 100; page += 1) {
-      const answer = await olga.query<Listed>('audit.events.list', { limit: 2, before, event: 'login_failed' });
-      const next: Listed = answer.data;
-      listed.push(...seqs(next.events));
-      before = next.older;
-      if (before === null) break;
+    // Page by page each is there once, where the newest are, and the list comes to its end.
+    await app.db.transaction((work) => app.events.append(work, { event: 'login_failed', username: 'trudy' }));
+    for (const order of ['newest', 'oldest']) {
+      const listed: Listed['events'] = [];
+      for (let place: object = {}, page = 0; page < 100; page += 1) {
+        const answer = await olga.query<Listed>('audit.events.list', {
+          limit: 2,
+          order,
+          ...place,
+          event: 'login_failed',
+        });
+        const { events, older, newer }: Listed = answer.data;
+        listed.push(...events);
+        if (older === null && newer === null) break;
+        place = { before: older, after: newer };
+      }
+      assert.deepEqual(seqs(listed.filter((event) => event.damaged)), damaged, order);
+      assert.equal(listed.length, damaged.length + 1);
+      assert.equal(listed.at(order === 'newest' ? 0 : -1)!.damaged, true, order);
     }
-    assert.deepEqual(
-      listed.sort((one, other) => one - other),
-      damaged,
-    );
     const { data: one } = await olga.query<{ event: object; record: object }>('audit.events.get', { seq: damaged[0] });
     assert.partialDeepStrictEqual(one, { event: { damaged: true }, record: { intact: false } });
 

@@ -4,9 +4,9 @@ import { useRef } from 'react';
 import { desktop } from '../../bridge.ts';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
-import { OlderPages } from '../../kit/older-pages.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
+import { emptyTimePage, FIRST_PAGE, TimePages, useTimePlace } from '../../kit/time-pages.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { Link, useQueryValues } from '../../router.tsx';
 import { api, type LogEvent, messageOf } from '../../server/api.ts';
@@ -79,25 +79,22 @@ function EventCard({ event }: { event: LogEvent }) {
   );
 }
 
-/** Events, newest first, a page at a time; which ones is in the address. */
+/** A place in the list is given to the server as the address has it. */
+const placeOf = (text: string): string | null => (/^[0-9]{1,15}-[1-9][0-9]{0,14}$/.test(text) ? text : null);
+const placeText = (place: string): string => place;
+
+/** Events by time, a page at a time; which ones is in the address. */
 export function EventList() {
   const top = useRef<HTMLDivElement>(null);
-  const [{ before, ...values }, setQuery] = useQueryValues(...FILTER_NAMES, 'before');
+  const [values, setQuery] = useQueryValues(...FILTER_NAMES);
   const filter = filterOf(values);
-  const place = /^[0-9]{1,15}-[1-9][0-9]{0,14}$/.test(before ?? '') ? before : null;
+  const { order, place, asked, sorting, turnTo } = useTimePlace(placeOf, placeText, top);
   const list = useQuery(
-    api.audit.events.list.queryOptions(
-      { ...filter, limit: PAGE, before: place },
-      { placeholderData: keepPreviousData },
-    ),
+    api.audit.events.list.queryOptions({ ...filter, ...asked, limit: PAGE }, { placeholderData: keepPreviousData }),
   );
-  const { events, older } = list.data ?? { events: [], older: null };
+  const { events, older, newer } = list.data ?? { events: [], older: null, newer: null };
+  const next = older ?? newer;
   const isFiltered = Object.values(filter).some((value) => value !== null);
-  const turnTo = (to: string | null) => {
-    setQuery({ before: to });
-    top.current?.focus({ preventScroll: true });
-    scrollTo({ top: 0 });
-  };
   return (
     <>
       <HistoryHeader text="Everything that happened, each in one sentence.">
@@ -107,7 +104,7 @@ export function EventList() {
       <EventFilters
         values={values}
         top={top}
-        change={(changed, replace) => setQuery({ ...changed, before: null }, { replace })}
+        change={(changed, replace) => setQuery({ ...changed, ...FIRST_PAGE }, { replace })}
       />
       {list.error && !list.data ? (
         <Failure message={messageOf(list.error)} retry={() => void list.refetch()} />
@@ -116,13 +113,8 @@ export function EventList() {
       ) : events.length === 0 ? (
         <EmptyState
           text={
-            older !== null
-              ? 'Nothing among these. Older events were not looked at yet.'
-              : place !== null
-                ? 'There is nothing older.'
-                : isFiltered
-                  ? 'Nothing matches. User and host have to be written out.'
-                  : 'No events yet.'
+            emptyTimePage(order, 'events', { place, next }) ??
+            (isFiltered ? 'Nothing matches. User and host have to be written out.' : 'No events yet.')
           }
         />
       ) : (
@@ -131,9 +123,10 @@ export function EventList() {
           columns={columns}
           keyOf={({ seq }) => String(seq)}
           card={(event) => <EventCard event={event} />}
+          sorting={sorting}
         />
       )}
-      <OlderPages before={place} older={older} loading={list.isPlaceholderData} turnTo={turnTo} />
+      <TimePages order={order} place={place} next={next} loading={list.isPlaceholderData} turnTo={turnTo} />
     </>
   );
 }

@@ -3,10 +3,10 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { CommandText, MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
-import { OlderPages } from '../../kit/older-pages.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { SearchBox } from '../../kit/search-box.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
+import { emptyTimePage, FIRST_PAGE, TimePages, useTimePlace } from '../../kit/time-pages.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { DenyDialog } from '../../parts/deny-dialog.tsx';
 import { RequestDrawer } from '../../parts/request-drawer.tsx';
@@ -33,10 +33,11 @@ const isStatus = (text: string | null): text is Status => text !== null && Objec
 type Place = Pick<Request, 'createdAt' | 'id'>;
 
 /** The place in the list that an address names; null when it names none. */
-function placeOf(text: string | null): Place | null {
-  const [, createdAt, id] = /^([1-9][0-9]{0,14})-([0-9a-f]{1,64})$/.exec(text ?? '') ?? [];
+function placeOf(text: string): Place | null {
+  const [, createdAt, id] = /^([1-9][0-9]{0,14})-([0-9a-f]{1,64})$/.exec(text) ?? [];
   return createdAt !== undefined && id !== undefined ? { createdAt: Number(createdAt), id } : null;
 }
+const placeText = ({ createdAt, id }: Place): string => `${createdAt}-${id}`;
 
 function Command({ request, open }: { request: Request; open: (code: string) => void }) {
   return (
@@ -136,27 +137,23 @@ export default function HistoryPage() {
   return view === 'events' ? <EventList /> : <Requests />;
 }
 
-/** Requests of every kind, newest first, a page at a time; which one is in the address. */
+/** Requests of every kind by time, a page at a time; which one is in the address. */
 function Requests() {
   const top = useRef<HTMLDivElement>(null);
-  const [values, setQuery] = useQueryValues('search', 'status', 'before', 'request');
+  const [values, setQuery] = useQueryValues('search', 'status', 'request');
   const [denying, setDenying] = useState<Request | null>(null);
   const search = values.search ?? '';
   const status = isStatus(values.status) ? values.status : null;
-  const before = placeOf(values.before);
+  const { order, place, asked, sorting, turnTo } = useTimePlace(placeOf, placeText, top);
   const open = (code: string) => setQuery({ request: code });
   const history = useQuery(
     api.challenges.history.queryOptions(
-      { limit: PAGE, search: search || null, status, before },
+      { ...asked, limit: PAGE, search: search || null, status },
       { placeholderData: keepPreviousData },
     ),
   );
-  const { requests, older } = history.data ?? { requests: [], older: null };
-  const turnTo = (place: Place | null) => {
-    setQuery({ before: place && `${place.createdAt}-${place.id}` });
-    top.current?.focus({ preventScroll: true });
-    scrollTo({ top: 0 });
-  };
+  const { requests, older, newer } = history.data ?? { requests: [], older: null, newer: null };
+  const next = older ?? newer;
   return (
     <>
       <HistoryHeader text="Every request, what was decided and what the host made of it." />
@@ -164,7 +161,7 @@ function Requests() {
         <SearchBox
           placeholder="User, host, command or code"
           value={search}
-          change={(text) => setQuery({ search: text || null, before: null }, { replace: search !== '' })}
+          change={(text) => setQuery({ ...FIRST_PAGE, search: text || null }, { replace: search !== '' })}
         />
         <Select
           aria-label="Result"
@@ -174,7 +171,7 @@ function Requests() {
           ]}
           value={status ?? ''}
           allowDeselect={false}
-          onChange={(value) => setQuery({ status: value || null, before: null })}
+          onChange={(value) => setQuery({ ...FIRST_PAGE, status: value || null })}
           w={160}
         />
       </Group>
@@ -185,13 +182,10 @@ function Requests() {
       ) : requests.length === 0 ? (
         <EmptyState
           text={
-            older !== null
-              ? 'Nothing among these. Older requests were not looked at yet.'
-              : before !== null
-                ? 'There is nothing older.'
-                : search !== '' || status !== null
-                  ? 'Nothing matches. Try fewer words.'
-                  : 'No requests yet. The first sudo on a host starts the list.'
+            emptyTimePage(order, 'requests', { place, next }) ??
+            (search !== '' || status !== null
+              ? 'Nothing matches. Try fewer words.'
+              : 'No requests yet. The first sudo on a host starts the list.')
           }
         />
       ) : (
@@ -201,9 +195,10 @@ function Requests() {
           keyOf={({ id }) => id}
           card={(request) => <RequestCard request={request} open={open} />}
           open={(request) => open(request.userCode)}
+          sorting={sorting}
         />
       )}
-      <OlderPages before={before} older={older} loading={history.isPlaceholderData} turnTo={turnTo} />
+      <TimePages order={order} place={place} next={next} loading={history.isPlaceholderData} turnTo={turnTo} />
       <RequestDrawer code={values.request} close={() => setQuery({ request: null })} deny={setDenying} />
       <DenyDialog about={denying} close={() => setDenying(null)} />
     </>

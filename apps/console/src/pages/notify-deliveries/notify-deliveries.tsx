@@ -3,11 +3,11 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
-import { OlderPages } from '../../kit/older-pages.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { SearchBox } from '../../kit/search-box.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
+import { TimePages } from '../../kit/time-pages.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { StatusBadge } from '../../parts/delivery.tsx';
 import { useQueryValues } from '../../router.tsx';
@@ -198,7 +198,7 @@ export default function NotifyDeliveriesPage() {
           open={({ id }) => open(id)}
         />
       )}
-      <OlderPages before={place} older={older} loading={list.isPlaceholderData} turnTo={turnTo} />
+      <TimePages place={place} next={older} loading={list.isPlaceholderData} turnTo={turnTo} />
       <DeliveryDialog
         about={/^[A-Za-z0-9_-]{43}$/.test(delivery ?? '') && { id: delivery!, settle: mayChange ? settle : null }}
         close={() => setQuery({ delivery: null })}
