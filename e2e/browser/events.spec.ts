@@ -62,9 +62,9 @@ test('events: every one is reached page by page, and the file has what is shown'
   expect(rows.length).toBeGreaterThanOrEqual(Math.min(events.length, 200) - 1);
   // On a phone as well, the list can be read from its other end.
   await page.setViewportSize({ width: 360, height: 740 });
-  await page.getByRole('button', { name: 'When: Descending; sort ascending' }).click();
+  await page.getByRole('button', { name: 'Newest first; change to: Oldest first' }).click();
   await expect(page).toHaveURL('/history?view=events&outcome=success&sort=when');
-  await expect(page.getByRole('button', { name: 'When: Ascending; sort descending' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Oldest first; change to: Newest first' })).toBeVisible();
   await expect(page.locator('.cards > li').first()).toContainText('The event log began.');
   await page.setViewportSize({ width: 1280, height: 800 });
   const oldest = events.at(-1)!;

@@ -24,6 +24,8 @@ export interface Sorting {
   /** Names of the columns by which the list can be sorted. */
   names: readonly string[];
   change: (by: string, descending: boolean) => void;
+  /** What the two directions are called, where there is only one column to sort by. */
+  words?: { ascending: string; descending: string };
 }
 
 function Head({ column, sorting }: { column: Column<never>; sorting: Sorting | undefined }) {
@@ -55,20 +57,19 @@ function Head({ column, sorting }: { column: Column<never>; sorting: Sorting | u
 /** What the heads of the columns do, where there are none. */
 function SortSelect({ columns, sorting }: { columns: readonly Column<never>[]; sorting: Sorting }) {
   const Icon = sorting.descending ? IconArrowDown : IconArrowUp;
-  const sorted = columns.filter(({ name }) => sorting.names.includes(name));
   const turn = () => sorting.change(sorting.by, !sorting.descending);
-  const turnLabel = sorting.descending ? 'Descending; sort ascending' : 'Ascending; sort descending';
-  if (sorted.length === 1) {
-    const head = sorted[0]!.head;
+  if (sorting.words) {
+    const { ascending, descending } = sorting.words;
+    const [now, then] = sorting.descending ? [descending, ascending] : [ascending, descending];
     return (
       <Button
         variant="default"
         mb="sm"
         rightSection={<Icon size={18} aria-hidden="true" />}
-        aria-label={`${head}: ${turnLabel}`}
+        aria-label={`${now}; change to: ${then}`}
         onClick={turn}
       >
-        {head}
+        {now}
       </Button>
     );
   }
@@ -76,12 +77,19 @@ function SortSelect({ columns, sorting }: { columns: readonly Column<never>[]; s
     <Group gap="xs" mb="sm" wrap="nowrap" className="sort-select">
       <Select
         aria-label="Sort by"
-        data={sorted.map(({ name, head }) => ({ value: name, label: `Sort by ${head.toLowerCase()}` }))}
+        data={columns
+          .filter(({ name }) => sorting.names.includes(name))
+          .map(({ name, head }) => ({ value: name, label: `Sort by ${head.toLowerCase()}` }))}
         value={sorting.by}
         allowDeselect={false}
         onChange={(by) => by !== null && sorting.change(by, sorting.descending)}
       />
-      <ActionIcon variant="default" size={36} aria-label={turnLabel} onClick={turn}>
+      <ActionIcon
+        variant="default"
+        size={36}
+        aria-label={sorting.descending ? 'Descending; sort ascending' : 'Ascending; sort descending'}
+        onClick={turn}
+      >
         <Icon size={18} aria-hidden="true" />
       </ActionIcon>
     </Group>

@@ -89,6 +89,7 @@ export function useTimePlace<Place>(
       by: COLUMN,
       descending: order === 'newest',
       names: [COLUMN],
+      words: { ascending: 'Oldest first', descending: 'Newest first' },
       change: (_, descending) => setQuery({ ...FIRST_PAGE, sort: descending ? null : COLUMN }),
     },
     turnTo(to) {
