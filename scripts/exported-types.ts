@@ -1,11 +1,26 @@
 import { join } from 'node:path';
-import { API, NodeBuilderFlags } from 'typescript/unstable/sync';
+import { isInterfaceDeclaration, isTypeAliasDeclaration } from 'typescript/unstable/ast';
+import { API, type Checker, NodeBuilderFlags, type Type } from 'typescript/unstable/sync';
+
+/** A type as the compiler prints it, at full length. */
+function print(checker: Checker, type: Type | undefined, flags = 0): string {
+  return type ? checker.typeToString(type, undefined, NodeBuilderFlags.NoTruncation | flags) : '';
+}
+
+/** The type that a name stands for: itself, and each of its members, which are not part of what is printed for a name. */
+function printWhole(checker: Checker, type: Type): string {
+  const members = checker
+    .getPropertiesOfType(type)
+    .map((member) => `${member.name}: ${print(checker, checker.getTypeOfSymbol(member))}`);
+  return [print(checker, type, NodeBuilderFlags.InTypeAlias), ...members].join('; ');
+}
 
 /**
- * The types of what files export, as the compiler prints them: what a file hands out, whoever may name it.
+ * The types of what files export, as the compiler prints them, and of what types they give a name to, members and all: what
+ * a file hands out, whoever may name it.
  *
  * @param project path of a `tsconfig.json` from the root; the files belong to it
- * @returns file → name of an export → its type
+ * @returns file → name of an export or of a type → what is printed
  */
 export function readExportedTypes(
   root: string,
@@ -22,14 +37,16 @@ export function readExportedTypes(
         const source = program.getSourceFile(join(root, file));
         const module = source && checker.getSymbolAtLocation(source);
         if (!module) throw new Error(`${file} is no module of ${project}`);
-        const types = checker.getExportsOfModule(module).map((symbol) => {
-          const type = checker.getTypeOfSymbol(symbol);
-          return [
-            symbol.name,
-            type ? checker.typeToString(type, undefined, NodeBuilderFlags.NoTruncation) : '',
-          ] as const;
-        });
-        return [file, new Map(types)];
+        const exported = checker
+          .getExportsOfModule(module)
+          .map((symbol) => [symbol.name, print(checker, checker.getTypeOfSymbol(symbol))] as const);
+        const named = source.statements
+          .filter((node) => isInterfaceDeclaration(node) || isTypeAliasDeclaration(node))
+          .flatMap(({ name }) => {
+            const symbol = checker.getSymbolAtLocation(name);
+            return symbol ? [[name.text, printWhole(checker, checker.getDeclaredTypeOfSymbol(symbol))] as const] : [];
+          });
+        return [file, new Map([...exported, ...named])];
       }),
     );
   } finally {
