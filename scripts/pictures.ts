@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 /**
  * `npm run pictures`: takes the screenshots and the terminal transcript of the newest test run into docs/images and the
- * README, so that both show what the product really does. `npm run test:long -- browser` takes all of them.
+ * README, so that both show what the product really does. `npm run test:long -- browser` and `npm run desktop:pictures` take
+ * the screenshots, the tests of hosts the transcript.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -12,10 +13,8 @@ const images = join(root, 'docs/images');
 
 const PICTURES = {
   'approval-phone.png': 'screenshots/approval-phone-light.png',
-  'approval-unrestricted.png': 'screenshots/approval-unrestricted-desktop-light.png',
   'inbox.png': 'screenshots/inbox-desktop-light.png',
-  'inbox-dark.png': 'screenshots/inbox-desktop-dark.png',
-  'desktop.png': 'screenshots/desktop-inbox-light.png',
+  'desktop.png': 'desktop/09-a-request-en-light.png',
 };
 
 mkdirSync(images, { recursive: true });
