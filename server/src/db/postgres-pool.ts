@@ -16,7 +16,7 @@ const STATEMENT_MS = 8000;
 /** How long an answer is waited for, milliseconds: the database gives up before. */
 const ANSWER_MS = 9000;
 /** How long a request waits for a connection, milliseconds. */
-const CONNECT_MS = 5000;
+export const CONNECT_MS = 5000;
 /** How long the end of all connections may take, milliseconds. */
 const GOODBYE_MS = 1000;
 

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
+import { afterListening, withinListening } from '../platform/listening-time.ts';
 
 /** How often it is asked, milliseconds. */
 const ASK_EVERY_MS = 1000;
-/** How long an answer, and a connection, may take, milliseconds. */
-export const ANSWER_MS = 1500;
+/** How long an answer, and a connection, may take, milliseconds in which this process could hear it. */
+const ANSWER_MS = 1500;
 /**
  * How long a connection that broke may take to be made anew before nobody waits for it any more, milliseconds: a database
  * that is about to end takes connections and says nothing on them.
@@ -25,7 +26,7 @@ export interface PostgresWatch {
  *
  * Resolves when it is known for the first time how the database is.
  *
- * @param deps.connect a client that is not connected yet, whose queries and connecting fail after {@link ANSWER_MS}
+ * @param deps.connect a client that is not connected yet
  * @param deps.channel what is listened to; null: a pooler gives the connection to others between two questions
  * @param deps.onHere it answers, for the first time or again
  * @param deps.onDoubt its connection broke, and whether it answers is not known yet: `onHere` or `onAway` follows
@@ -41,7 +42,7 @@ export async function watchPostgres(deps: {
 }): Promise<PostgresWatch> {
   let closed = false;
   let here = false;
-  let doubt: NodeJS.Timeout | undefined;
+  let endDoubt = () => {};
   let wake = () => {};
   let known = () => {};
   const first = new Promise<void>((resolve) => {
@@ -68,15 +69,15 @@ export async function watchPostgres(deps: {
     client.on('end', () => wake());
     client.on('notification', ({ payload = '' }) => deps.onNotification(payload));
     try {
-      await client.connect();
-      await client.query(deps.channel === null ? 'select 1' : `listen ${deps.channel}`);
+      await withinListening(client.connect(), ANSWER_MS);
+      await withinListening(client.query(deps.channel === null ? 'select 1' : `listen ${deps.channel}`), ANSWER_MS);
       here = true;
-      clearTimeout(doubt);
+      endDoubt();
       deps.onHere();
       known();
       while (!closed) {
         await pause(ASK_EVERY_MS);
-        if (!closed) await client.query('select 1');
+        if (!closed) await withinListening(client.query('select 1'), ANSWER_MS);
       }
       await client.end();
     } finally {
@@ -93,10 +94,10 @@ export async function watchPostgres(deps: {
         // One connection may break while the database is well, so it is away when the next one fails as well.
         if (here) {
           here = false;
-          doubt = setTimeout(() => deps.onDoubt(error), DOUBT_MS).unref();
+          endDoubt = afterListening(DOUBT_MS, () => deps.onDoubt(error));
           continue;
         }
-        clearTimeout(doubt);
+        endDoubt();
         deps.onAway(error);
         known();
         await pause(RETRY_MS);
@@ -110,7 +111,7 @@ export async function watchPostgres(deps: {
     suspect: () => wake(),
     async close() {
       closed = true;
-      clearTimeout(doubt);
+      endDoubt();
       wake();
       await running;
     },

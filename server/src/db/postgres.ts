@@ -3,8 +3,8 @@ import { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Engine } from './engine.ts';
-import { createLimitedPool, types } from './postgres-pool.ts';
-import { ANSWER_MS, watchPostgres } from './postgres-watch.ts';
+import { CONNECT_MS, createLimitedPool, types } from './postgres-pool.ts';
+import { watchPostgres } from './postgres-watch.ts';
 import type { Schema } from './schema.ts';
 import type { TroubleTeller } from './tell-trouble.ts';
 import { asTrouble } from './trouble.ts';
@@ -23,7 +23,7 @@ export interface PostgresOptions {
 
 /** A schema is changed without limits of time: an index of a large table takes as long as it takes. */
 async function migrating<T>(dsn: string, run: (writer: Kysely<Schema>) => Promise<T>): Promise<T> {
-  const pool = new pg.Pool({ connectionString: dsn, max: 1, types, connectionTimeoutMillis: ANSWER_MS });
+  const pool = new pg.Pool({ connectionString: dsn, max: 1, types, connectionTimeoutMillis: CONNECT_MS });
   pool.on('error', () => {});
   pool.on('connect', (client) => void client.on('error', () => {}));
   const writer = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
@@ -67,8 +67,7 @@ export async function openPostgres(
   const watch = await watchPostgres({
     connect() {
       const socket = new Socket();
-      const limits = { connectionTimeoutMillis: ANSWER_MS, query_timeout: ANSWER_MS };
-      return { client: new pg.Client({ connectionString: dsn, ...limits, stream: () => socket }), socket };
+      return { client: new pg.Client({ connectionString: dsn, stream: () => socket }), socket };
     },
     channel: pooled ? null : CHANNEL,
     onNotification(said) {
