@@ -260,6 +260,21 @@ describe('target of a command', () => {
     assert.equal(walked?.info.ino, (await stat(join(root, 'etc/shells'), { bigint: true })).ino);
   });
 
+  it('a way that is made to be long is not gone: one of 40 links took the agent minutes, for each sudo', async () => {
+    const useless = '/bin/..'.repeat(500);
+    for (let link = 0; link < 39; link++) await symlink(`/maze${link + 1}${useless}`, join(root, `maze${link}`));
+    await symlink('/usr', join(root, 'maze39'));
+    assert.equal(typeof (await followPath(root, '/maze39/bin')), 'object');
+    assert.equal(await followPath(root, '/maze0/bin'), 'unknown');
+    assert.deepEqual(await resolve('/maze0/bin/id'), { target: null, unrestricted: ['unparsed'] });
+  });
+
+  it('nor are any number of folders searched', async () => {
+    const none = Array.from({ length: 64 }, () => '/usr/none');
+    assert.equal((await resolve('id', { securePath: [...none.slice(0, 63), '/usr/bin'] })).target?.path, '/usr/bin/id');
+    assert.equal((await resolve('id', { securePath: [...none, '/usr/bin'] })).target, null);
+  });
+
   it('only what nobody but root can mount over is looked at without waiting', () => {
     for (const path of ['', '/usr', '/usr/bin/id', '/etc/alternatives/vi', '/bin']) {
       assert.equal(isAtHand('', path), true, path);

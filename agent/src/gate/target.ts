@@ -250,10 +250,15 @@ interface Found {
   overtaken: boolean;
 }
 
+/** So many folders that are not there are looked above at most, and so many are searched: a PATH may hold thousands. */
+const MAX_ABSENT = 8;
+const MAX_SEARCHED = 64;
+
 /** Whether an account other than root can put something there, or make the folder if there is none. */
-export async function othersCanAdd(root: string, folder: string): Promise<boolean> {
+export async function othersCanAdd(root: string, folder: string, looked = 1): Promise<boolean> {
   const walked = await followPath(root, folder);
-  if (walked === 'absent' && folder !== '/') return othersCanAdd(root, posix.dirname(folder));
+  if (walked === 'absent' && folder !== '/' && looked < MAX_ABSENT)
+    return othersCanAdd(root, posix.dirname(folder), looked + 1);
   return typeof walked === 'string' || walked.userWritable || changeableByUsers(walked.info);
 }
 
@@ -264,7 +269,7 @@ async function find(word: string, by: LookUp): Promise<Found | null> {
     return typeof walked === 'string' || !executable(walked) ? null : { typed: word, walked, overtaken: false };
   }
   // From which folder a relative word counts, rules can change.
-  if (word === '' || word.includes('/') || by.securePath === null) return null;
+  if (word === '' || word.includes('/') || by.securePath === null || by.securePath.length > MAX_SEARCHED) return null;
   let overtaken = false;
   for (const folder of by.securePath) {
     const typed = `${folder}/${word}`;

@@ -19,6 +19,19 @@ export type NoPath = 'absent' | 'unknown';
 
 const MAX_LINKS = 40;
 
+/**
+ * So many names at most are looked at on one way. What programs are called by has a dozen; with 40 links of 4096 bytes each
+ * somebody can make a way of 80,000, which the kernel goes in milliseconds and we in minutes, for each sudo that leads there.
+ */
+const MAX_STEPS = 256;
+
+/** The names in a path, last first: the next one to look at is at the end. */
+const stepsOf = (path: string): string[] =>
+  path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .reverse();
+
 /** Sticky folders let every account add names, and each replace only its own. */
 const STICKY = 0o1000n;
 
@@ -66,8 +79,8 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
  * folder and link that takes part: the kernel's own realpath would forget a link that its owner can turn elsewhere.
  *
  * @param path bytes as latin1.
- * @returns `unknown` also when it leads through /proc, where links are not what they say, or into a file system that an
- *   ordinary account answers for.
+ * @returns `unknown` also when it leads through /proc, where links are not what they say, into a file system that an
+ *   ordinary account answers for, or on for longer than anything is followed.
  */
 export async function followPath(root: string, path: string): Promise<WalkedPath | NoPath> {
   const seen = (real: string) => Buffer.from(`${root}${real === '' ? '/' : real}`, 'latin1');
@@ -77,9 +90,10 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
     atHand(real) ? lstatSync(seen(real), { bigint: true }) : apart(() => lstat(seen(real), { bigint: true }));
   const readLink = (real: string) =>
     atHand(real) ? readlinkSync(seen(real), 'buffer') : apart(() => readlink(seen(real), { encoding: 'buffer' }));
-  let todo = path.split('/').filter((part) => part !== '' && part !== '.');
+  const todo = stepsOf(path);
   let real = '';
   let links = 0;
+  let steps = 0;
   let userWritable = false;
   let open = true;
   let info: BigIntStats;
@@ -89,8 +103,9 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
     info = await look('');
     while (todo.length > 0) {
       if (!info.isDirectory()) return 'absent';
-      const [part, ...rest] = todo as [string, ...string[]];
-      todo = rest;
+      steps += 1;
+      if (steps > MAX_STEPS) return 'unknown';
+      const part = todo.pop()!;
       if (part === '..') {
         real = real.slice(0, Math.max(0, real.lastIndexOf('/')));
         info = await look(real);
@@ -114,7 +129,7 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
       if (links > MAX_LINKS) return 'absent';
       userWritable ||= found.uid !== 0n;
       const target = (await readLink(next)).toString('latin1');
-      todo = [...target.split('/').filter((step) => step !== '' && step !== '.'), ...todo];
+      todo.push(...stepsOf(target));
       if (target.startsWith('/')) {
         real = '';
         info = await look('');
