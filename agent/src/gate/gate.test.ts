@@ -830,6 +830,22 @@ describe('gate: the record', SHORT, () => {
 });
 
 describe('gate: the hook', SHORT, () => {
+  it('whoever has many under way leaves room for all others', async () => {
+    await using gate = await createTestGate();
+    const ofAlice = Array.from({ length: 128 }, () => gate.sudo());
+    await until(() => gate.server.challenges.length === 128);
+    const oneMore = await gate.sudo().result;
+    assert.equal(oneMore.granted, false);
+    assert.match(oneMore.text, /Too many sudos of this account wait on this host/);
+    const bob = gate.sudo({ user: 'bob', ruser: 'bob', uid: 1001, ruid: 1001 });
+    await until(() => gate.server.challenges.length === 129);
+    for (const sudo of ofAlice) sudo.hangUp();
+    await until(() => gate.server.challenges.filter(({ cancelled }) => cancelled).length === 128);
+    gate.sudo();
+    await until(() => gate.server.challenges.length === 130);
+    bob.hangUp();
+  });
+
   it('an account that does not exist: nobody is asked, and every guess takes the same time', async () => {
     await using gate = await createTestGate();
     const strangers: Record<string, string | null>[] = [

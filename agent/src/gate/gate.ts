@@ -7,6 +7,7 @@ import type { Log } from '../platform/log.ts';
 import { PLUGIN } from '../setup/sudo-gate.ts';
 import { type Ask, LEFT, type Outcome } from './ask.ts';
 import { stillTheSame, sudoEvidence } from './evidence.ts';
+import { createFairShare, type FairShare } from './fair-share.ts';
 import {
   aliveFrame,
   createFrameReader,
@@ -60,6 +61,12 @@ export interface GateDeps {
 
 /** Why a conversation is over: the agent stops. */
 const STOPPING = 'stopping';
+
+/**
+ * So many sudos of one account at a time; the agent takes 512 in all. Whoever stops theirs while they wait keeps them for as
+ * long as a request lives, and without a place for more every other sudo of the host waited seconds for a gate of its own.
+ */
+const MOST_OF_ONE_ACCOUNT = 128;
 
 const HELLO_TIMEOUT_MS = 2000;
 /** sudo has all of this in its memory already. */
@@ -148,8 +155,23 @@ interface Conversation extends PluginConversation {
   signal: AbortSignal;
 }
 
+/** @param account by its number */
+async function inItsShare(
+  share: FairShare,
+  account: string,
+  { say, contact, log }: Pick<Conversation, 'say'> & Pick<GateDeps, 'contact' | 'log'>,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const outcome = await share.within(account, work);
+  if (outcome !== 'full') return outcome;
+  log.warn(`so many sudos of the account ${account} are under way that this one is refused`);
+  voiceWithoutScreen(say).refusal('gate.tooMany', {}, contact);
+  return { kind: 'refused' };
+}
+
 async function answerPlugin(
-  { plugin, log }: GateDeps,
+  { plugin, log, contact }: GateDeps,
+  share: FairShare,
   hello: PluginHello,
   conversation: Conversation,
 ): Promise<Outcome | 'go_on'> {
@@ -160,19 +182,29 @@ async function answerPlugin(
     log.warn('a sudo did not say all that it had to; refused');
     return { kind: 'refused' };
   }
-  if (hello.mode === 'sudo-check')
-    return plugin.sudo.check(hello, parts, conversation, conversation.say, conversation.signal);
+  const { say, signal } = conversation;
+  if (hello.mode === 'sudo-check') {
+    const account = parts.userInfo.get('uid')?.toString('latin1') ?? '';
+    return inItsShare(share, account, { say, contact, log }, () =>
+      plugin.sudo.check(hello, parts, conversation, say, signal),
+    );
+  }
   plugin.sudo.report(hello, parts);
   return 'go_on';
 }
 
-async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversation): Promise<Outcome | 'go_on'> {
+async function decide(
+  deps: GateDeps,
+  share: FairShare,
+  hello: AnyHello,
+  conversation: Conversation,
+): Promise<Outcome | 'go_on'> {
   const { say, signal } = conversation;
   const asksByItself = async (pid: number, start: string) =>
     (await deps.plugin?.sudo.asksByItself({ pid, start })) === true;
   if (hello.mode === 'sudo-registered')
     return (await asksByItself(hello.pid, hello.pstart)) ? 'go_on' : { kind: 'refused' };
-  if (isPlugin(hello)) return answerPlugin(deps, hello, conversation);
+  if (isPlugin(hello)) return answerPlugin(deps, share, hello, conversation);
   if (hello.uid === null) {
     deps.log.warn(`refused an account that does not exist, service ${hello.service}`);
     await deps.clock.sleep(UNKNOWN_USER_DELAY_MS, signal);
@@ -189,7 +221,7 @@ async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversatio
         voiceWithoutScreen(say).refusal('gate.agentAway', {}, deps.contact);
         return { kind: 'refused' };
       }
-      return gateSudo(deps, known, conversation);
+      return inItsShare(share, `${known.uid}`, { ...deps, say }, () => gateSudo(deps, known, conversation));
     case 'ssh':
       return deps.login(known, conversation);
     case 'ssh-begin':
@@ -209,6 +241,7 @@ export function refuseHook(stream: Duplex, key: MessageKey, contact: string | nu
 
 export function createGate(deps: GateDeps): Gate {
   const { log } = deps;
+  const share = createFairShare(MOST_OF_ONE_ACCOUNT);
 
   async function converse(stream: Duplex): Promise<void> {
     const gone = new AbortController();
@@ -301,7 +334,7 @@ export function createGate(deps: GateDeps): Gate {
       },
     };
     if (parsed !== null && isTold(parsed)) {
-      const outcome = await decide(deps, parsed, conversation);
+      const outcome = await decide(deps, share, parsed, conversation);
       // It goes without a look at what comes, and each word to nobody is an error, with all that led to it.
       await deps.clock.sleep(LEAVING_MS, gone.signal);
       if (gone.signal.aborted) return void stream.destroy();
@@ -315,7 +348,7 @@ export function createGate(deps: GateDeps): Gate {
     }
     // Nobody is asked for it.
     if (parsed.mode === 'sudo-registered')
-      return end(verdictFrame((await decide(deps, parsed, conversation)) === 'go_on'));
+      return end(verdictFrame((await decide(deps, share, parsed, conversation)) === 'go_on'));
     // At once: what is looked at next may have to wait for a disk.
     flush();
     const onStop = () => {
@@ -326,7 +359,7 @@ export function createGate(deps: GateDeps): Gate {
     deps.stopping?.addEventListener('abort', onStop, { once: true });
     const heart = setInterval(() => send(aliveFrame()), ALIVE_MS);
     try {
-      const outcome = await decide(deps, parsed, conversation);
+      const outcome = await decide(deps, share, parsed, conversation);
       if (outcome === 'go_on') return end(verdictFrame(true));
       // No verdict: the plugin looks for the next agent.
       if (outcome.kind === 'left' || gone.signal.reason === LEFT) return leave();

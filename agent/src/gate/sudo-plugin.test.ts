@@ -54,6 +54,17 @@ async function recordOf(lists: PluginLists, change: Record<string, string | numb
 }
 
 describe('the plugin at the gate: what is asked is what sudo told', SHORT, () => {
+  it('of so many at a time of one account, and of any other', async () => {
+    await using gate = await createTestGate();
+    for (let begun = 0; begun < 128; begun++) check(gate);
+    await until(() => gate.server.challenges.length === 128);
+    const oneMore = await check(gate).result;
+    assert.deepEqual([oneMore.granted, /Too many sudos of this account/.test(oneMore.text)], [false, true]);
+    const userInfo = SUDO_ID.userInfo.map((field) => (field === 'uid=1000' ? 'uid=1001' : field));
+    check(gate, { ...SUDO_ID, userInfo });
+    await until(() => gate.server.challenges.length === 129);
+  });
+
   it('but for a terminal that is somebody else’s, whatever number sudo knows its own by', async () => {
     const userInfo = SUDO_ID.userInfo.map((field) => (field === 'tty=/dev/null' ? 'tty=/dev/zero' : field));
     assert.equal((await recordOf({ ...SUDO_ID, userInfo })).tty, null);
