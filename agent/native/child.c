@@ -34,6 +34,7 @@ static _Noreturn void run(int fd, pid_t parent, const struct child_program *prog
         fcntl(STDERR_FILENO, F_SETFD, 0) < 0 || !close_all_above_stderr() || !default_signals())
         _exit(CANNOT_START);
     usual_limits();
+    usual_turn();
     (void)execve(program->path, program->argv, program->env);
     _exit(CANNOT_START);
 }

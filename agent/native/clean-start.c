@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,12 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+
+/* linux/ioprio.h, which older systems do not have. */
+#define IOPRIO_OF_PROCESS 1
+#define IOPRIO_BY_NICE 0
+
+#define USUAL_TIMER_SLACK_NS 50000UL
 
 #define FIRST_UNNEEDED 3
 #define FALLBACK_LAST_FD 65536
@@ -148,6 +155,19 @@ void usual_limits(void)
             now.rlim_cur = now.rlim_max;
         (void)setrlimit(limits[i].of, &now);
     }
+}
+
+void usual_turn(void)
+{
+    const struct sched_param none = {0};
+    cpu_set_t all;
+
+    memset(&all, 0xff, sizeof all);
+    (void)sched_setaffinity(0, sizeof all, &all);
+    (void)sched_setscheduler(0, SCHED_OTHER, &none);
+    (void)setpriority(PRIO_PROCESS, 0, 0);
+    (void)syscall(SYS_ioprio_set, IOPRIO_OF_PROCESS, 0, IOPRIO_BY_NICE);
+    (void)prctl(PR_SET_TIMERSLACK, USUAL_TIMER_SLACK_NS, 0, 0, 0);
 }
 
 static bool become_root(void)

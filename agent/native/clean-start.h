@@ -52,6 +52,12 @@ bool close_all_above_stderr(void);
  */
 void usual_limits(void);
 
+/*
+ * How soon a program of root gets a processor, a disk and its timers, whatever the caller was content with: what holds the
+ * counter while it waits for its turn behind a loop of the caller's keeps it from the whole host. As far as it goes.
+ */
+void usual_turn(void);
+
 /* Default action and nothing blocked; for the stage itself and before an exec. */
 bool default_signals(void);
 

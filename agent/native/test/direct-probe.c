@@ -7,13 +7,16 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -78,6 +81,18 @@ static void report_limits(void)
         }
 }
 
+/* How soon it gets a processor, a disk and its timers. */
+static void report_turn(void)
+{
+    char line[128];
+    cpu_set_t cpus;
+
+    (void)snprintf(line, sizeof line, "policy %d nice %d cpus %d disk %ld slack %d", sched_getscheduler(0),
+                   getpriority(PRIO_PROCESS, 0), sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 0,
+                   syscall(SYS_ioprio_get, 1, 0), prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));
+    text("turn", line);
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t hello[65536];
@@ -115,6 +130,7 @@ int main(int argc, char **argv)
     }
     report_status();
     report_limits();
+    report_turn();
     text("hello", (const char *)hello);
     if (strcmp(name, "direct-refuse") == 0) {
         frame('V', "1", 1);

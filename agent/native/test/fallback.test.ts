@@ -7,6 +7,7 @@ import {
   directGate,
   frame,
   granted,
+  isRoot,
   patience,
   processIsGone,
   runStage,
@@ -36,6 +37,19 @@ test('limits that the caller was given are not those of the direct gate', patien
     [...end.text.matchAll(/^limit (.+)$/gm)].map(([, limit]) => limit),
     ['fsize -1', 'cpu -1', 'stack 8388608', 'nofile 1024'],
   );
+});
+
+test('a turn that the caller was content with is not that of the direct gate', {
+  ...patience,
+  skip: isRoot ? false : 'needs root',
+}, async () => {
+  const turn = async (...wrapper: string[]) =>
+    /^turn (.+)$/m.exec((await runStage({ direct: directGate('grant'), wrapper })).text)?.[1];
+  const slack = ['sh', '-c', 'echo 5000000000 >/proc/$$/timerslack_ns; exec "$@"', 'sh'];
+  const last = ['nice', '-n', '19', 'chrt', '--idle', '0', 'taskset', '1', 'ionice', '-c', '3'];
+  const usual = await turn();
+  assert.match(usual ?? '', /^policy 0 nice 0 cpus \d+ disk \d+ slack 50000$/);
+  assert.equal(await turn(...slack, ...last), usual);
 });
 
 test('a socket nobody listens on any more: the direct gate decides', patience, async () => {
