@@ -3,6 +3,7 @@ import { chmod, chown, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { systemClock } from '../platform/clock.ts';
 import { createSudoPolicies, type RunSudo, runSudo } from './ask-sudo.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'only root can be asked about root’s files';
@@ -90,6 +91,38 @@ describe('asking sudo for its rules', { skip }, () => {
       assert.deepEqual((await of(caller(), 'alice'))?.securePath, ['/opt']);
     });
   }
+
+  it('is done once at a time for one account, however often it types sudo, and at once for all others', async () => {
+    const bobs = Promise.withResolvers<void>();
+    const running = { alice: 0, most: 0 };
+    const run: RunSudo = async (_, [option, , user]) => {
+      if (option !== '-l') return { stdout: answers['-V']!, stderr: '' };
+      if (user === 'bob') bobs.resolve();
+      else {
+        running.alice += 1;
+        running.most = Math.max(running.most, running.alice);
+        await bobs.promise;
+        running.alice -= 1;
+      }
+      return { stdout: answers['-l']!, stderr: '' };
+    };
+    await writeFile(join(root, 'etc/nsswitch.conf'), 'sudoers: files ldap\n');
+    of = createSudoPolicies({ run, clock: systemClock, log: { warn: (text) => said.push(text) }, root });
+    const ofAlice = Array.from({ length: 20 }, () => of(caller(), 'alice'));
+    assert.notEqual(await of(caller(), 'bob'), null);
+    assert.equal((await Promise.all(ofAlice)).includes(null), false);
+    assert.equal(running.most, 1);
+  });
+
+  it('who has no rules is not asked about each time', async () => {
+    answers['-l'] = 'User mallory is not allowed to run sudo on web1.\n';
+    assert.equal(await of(caller(), 'mallory'), null);
+    assert.equal(await of(caller(), 'mallory'), null);
+    assert.equal(asked.length, 2);
+    await writeFile(join(root, 'etc/sudoers.d/more'), '');
+    answers['-l'] = listing('/bin');
+    assert.notEqual(await of(caller(), 'mallory'), null);
+  });
 
   it('an answer that failed is not remembered', async () => {
     answers['-l'] = null;

@@ -4,6 +4,7 @@ import { readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import { confined } from '../platform/confined.ts';
+import { createTurns } from '../platform/in-turn.ts';
 import type { Log } from '../platform/log.ts';
 import { parseSudoPolicy, parseSudoRsPolicy, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
 import { changeableByUsers, walkPath } from './walk-path.ts';
@@ -129,38 +130,60 @@ export function createSudoPolicies({ run, clock, log, root = '' }: AskSudoDeps):
     return stamps.join('\n');
   }
 
-  async function ask(program: string, user: string, sudoers: string): Promise<SudoPolicy | null> {
+  /** @returns null when it did not answer */
+  async function ask(program: string, user: string, sudoers: string): Promise<{ policy: SudoPolicy | null } | null> {
     const [version, listing] = await Promise.all([
       run(program, ['-V'], ENVIRONMENT),
       run(program, ['-l', '-U', user], ENVIRONMENT),
     ]);
     if (version === null || listing === null) return null;
-    if (version.stdout.startsWith('Sudo version 1.')) return parseSudoPolicy(listing.stdout);
+    if (version.stdout.startsWith('Sudo version 1.')) return { policy: parseSudoPolicy(listing.stdout) };
     // This one says it among its errors.
-    if (!version.stderr.startsWith('sudo-rs ')) return null;
-    if (/^[ \t]*[@#]include(?:dir)?[ \t]+(?!"?\/etc\/sudoers(-rs)?\.d)/m.test(sudoers)) return null;
+    if (!version.stderr.startsWith('sudo-rs ')) return { policy: null };
+    if (/^[ \t]*[@#]include(?:dir)?[ \t]+(?!"?\/etc\/sudoers(-rs)?\.d)/m.test(sudoers)) return { policy: null };
     const shown = await run(program, ['-n', '--', '/usr/bin/printenv', 'PATH'], { ...ENVIRONMENT, PATH: OWN_PATH });
     if (shown === null) return null;
     const path = shown.stdout.trim();
-    return parseSudoRsPolicy({ listing: listing.stdout, path: path === OWN_PATH ? null : path, sudoers });
+    const policy = parseSudoRsPolicy({ listing: listing.stdout, path: path === OWN_PATH ? null : path, sudoers });
+    return { policy };
   }
+
+  /** What counts now; undefined: it has to be asked. */
+  function recall(key: string, now: string | null): SudoPolicy | null | undefined {
+    const known = remembered.get(key);
+    return known && known.sources === now && clock.monotonic() - known.at < REMEMBERED_MS ? known.policy : undefined;
+  }
+
+  async function look(key: string, program: string, user: string): Promise<SudoPolicy | null> {
+    const sudoers = sudoersTexts();
+    // Looked at before sudo is: what changes meanwhile is asked again the next time.
+    const now = sources(sudoers);
+    const known = recall(key, now);
+    if (known !== undefined) return known;
+    const answer = await ask(program, user, sudoers);
+    const policy = answer?.policy ?? null;
+    // Without a word nobody would find out why every request of a host is unrestricted root.
+    if (policy === null) log.warn(`${program} does not tell what its rules do for ${user}; the request is unparsed`);
+    remembered.delete(key);
+    if (now !== null && answer !== null) remembered.set(key, { policy, sources: now, at: clock.monotonic() });
+    if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!);
+    return policy;
+  }
+
+  // Each look starts several programs as root, for whoever types sudo, with rules or without: those of one account wait for
+  // each other, so that those of all others need not.
+  const inTurn = createTurns(clock);
 
   return async (process, user) => {
     const program = await ownProgram(process);
     if (program === null) return null;
     const key = `${program.id}\0${user}`;
-    const sudoers = sudoersTexts();
-    // Looked at before sudo is: what changes meanwhile is asked again the next time.
-    const now = sources(sudoers);
-    const known = remembered.get(key);
-    if (known && known.sources === now && clock.monotonic() - known.at < REMEMBERED_MS) return known.policy;
-    const policy = await ask(program.path, user, sudoers);
-    // Without a word nobody would find out why every request of a host is unrestricted root.
-    if (policy === null)
-      log.warn(`${program.path} does not tell what its rules do for ${user}; the request is unparsed`);
-    remembered.delete(key);
-    if (now !== null && policy !== null) remembered.set(key, { policy, sources: now, at: clock.monotonic() });
-    if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!);
+    const known = recall(key, sources(sudoersTexts()));
+    if (known !== undefined) return known;
+    let policy: SudoPolicy | null = null;
+    await inTurn(key, 0, async () => {
+      policy = await look(key, program.path, user);
+    });
     return policy;
   };
 }
