@@ -4,8 +4,8 @@ import { visibleText } from '#shared/visible-text.ts';
 import type { Hello } from './hello.ts';
 import type { FolderId, ProcessFacts, ProcessReader } from './proc.ts';
 import { riskyKind } from './risky-environment.ts';
-import { shownArgv, shownPath, splitArguments } from './shown-argv.ts';
-import { parseSudoArgv, type SudoRequest, UNPARSED } from './sudo-argv.ts';
+import { shownArgv, shownPath } from './shown-argv.ts';
+import { parseSudoArgv, type SudoRequest, UNPARSED, wordsOf } from './sudo-argv.ts';
 import { passes, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
 import { orderReasons, resolveTarget, type Target } from './target.ts';
 
@@ -73,7 +73,7 @@ export async function sudoEvidence(
   facts: ProcessFacts,
   who: { user: string; root: string; policy: SudoPolicy | null },
 ): Promise<Evidence> {
-  const words = splitArguments(facts.cmdline).map((bytes) => bytes.toString('latin1'));
+  const words = wordsOf(facts.cmdline);
   const { policy } = who;
   const request = readRequest(words, facts.program, policy);
   const reasons = modeReasons(request.mode);

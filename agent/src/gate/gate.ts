@@ -24,8 +24,7 @@ import { createParts, type PluginParts } from './plugin-parts.ts';
 import type { ProcessFacts, ProcessReader } from './proc.ts';
 import { createPrompts } from './prompts.ts';
 import type { RegisteredSudos } from './registered-sudos.ts';
-import { splitArguments } from './shown-argv.ts';
-import { saysNobodyWaits } from './sudo-argv.ts';
+import { saysNobodyWaits, wordsOf } from './sudo-argv.ts';
 import type { PluginConversation, SudoPlugin } from './sudo-plugin.ts';
 import type { SudoPolicy } from './sudo-policy.ts';
 import { createVoice, type Say } from './terminal-text.ts';
@@ -87,12 +86,7 @@ const UNKNOWN_USER_DELAY_MS = 2000;
  * `sudo -n true` would be a request, and would wait for somebody.
  */
 const mayWait = ({ cmdline }: ProcessFacts, policy: SudoPolicy | null, { noninteractive }: GateDeps): boolean =>
-  policy?.kind !== 'sudo-rs' ||
-  noninteractive === 'ask' ||
-  !saysNobodyWaits(
-    splitArguments(cmdline).map((word) => word.toString('latin1')),
-    policy.kind,
-  );
+  policy?.kind !== 'sudo-rs' || noninteractive === 'ask' || !saysNobodyWaits(wordsOf(cmdline), policy.kind);
 
 async function gateSudo(
   deps: GateDeps,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseSudoArgv } from './sudo-argv.ts';
+import { parseSudoArgv, wordsOf } from './sudo-argv.ts';
 
 /** mode, run-as user, run-as group, the command word. */
 type Row = [line: string, mode: string, user: string | null, group: string | null, command: string | null];
@@ -219,5 +219,24 @@ describe('sudo argv', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('a line of half a million words', () => {
+  const line = (text: string) => wordsOf(Buffer.from(`${text.trim().replaceAll(' ', '\0')}\0`));
+  const many = (word: string) => `${word} `.repeat(500_000);
+
+  it('is read as far as its command, and not beyond', () => {
+    const words = line(`sudo -u bob ls ${many('file')}`);
+    assert.ok(words.length < 2000, 'each word costs, for as long as nobody else is answered');
+    assert.deepEqual([words[0], words[3], words[4]], ['sudo', 'ls', 'file']);
+    const { mode, runAsUser, command } = parseSudoArgv(words);
+    assert.deepEqual([mode, runAsUser, command], ['command', 'bob', 3]);
+  });
+
+  it('of which most stand before a command is not read at all', () => {
+    for (const before of ['-n', 'A=b'])
+      for (const after of ['id', '-u bob id', '-l', ''])
+        assert.equal(parseSudoArgv(line(`sudo ${many(before)}${after}`)).mode, 'unparsed', before);
   });
 });

@@ -1,4 +1,5 @@
 import type { RequestMode } from '#shared/decision.ts';
+import { eachArgument } from './shown-argv.ts';
 
 /** What sudo will make of its arguments. Shown to people; no permission is derived from it. */
 export interface SudoRequest {
@@ -100,6 +101,19 @@ interface Parsed {
   rest: number;
 }
 
+/** A line with more before its command is not read: nobody types it, and there may be half a million words. */
+const MAX_WORDS = 1024;
+
+/** All of a line of sudo that is read, bytes as latin1. @param cmdline raw bytes, each argument ended by NUL */
+export function wordsOf(cmdline: Buffer): string[] {
+  const words: string[] = [];
+  for (const bytes of eachArgument(cmdline)) {
+    words.push(bytes.toString('latin1'));
+    if (words.length > MAX_WORDS) break;
+  }
+  return words;
+}
+
 /** The option loop of sudo's parse_args(): options and variables mixed, the first other word ends it. */
 function parseOptions(argv: readonly string[], kind: Kind): Parsed | null {
   const options = new Map<string, string>();
@@ -109,6 +123,7 @@ function parseOptions(argv: readonly string[], kind: Kind): Parsed | null {
   // sudo looks at the previous word only, so `-u --` ends the options too.
   const ended = () => kind === 'sudo' && at > 1 && argv[at - 1] === '--';
   for (;;) {
+    if (at >= MAX_WORDS) return null;
     const word = argv[at];
     if (word === undefined) return { options, variables, rest: at };
     if (word === '--') {
