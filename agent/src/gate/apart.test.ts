@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { mountUsersFileSystem } from '../testing/fuse.ts';
 import { apart, NoLook } from './apart.ts';
 import { createProcessReader } from './proc.ts';
 import { walkPath } from './walk-path.ts';
@@ -83,6 +84,32 @@ describe('what may never answer', () => {
       await ended;
       await Promise.all(lost);
       await rm(root, { recursive: true });
+    }
+  });
+
+  it('is not waited for where an account has it wait: not in its folder, and not at its descriptors', {
+    skip,
+  }, async () => {
+    const point = await mkdtemp(join(tmpdir(), 'identree-apart-'));
+    const files = await mountUsersFileSystem(point, 1000);
+    const begin = ['-c', 'cd "$1" && exec sleep 60 <.', 'sh', point];
+    const ofAlice = Array.from({ length: MOST }, () => spawn('sh', begin, { stdio: 'ignore' }));
+    try {
+      const isIn = async ({ pid }: ChildProcess) => (await readlink(`/proc/${pid}/exe`)).endsWith('sleep');
+      while ((await Promise.all(ofAlice.map(isIn))).includes(false)) await sleep(10);
+      files.hush();
+      const reader = createProcessReader();
+      const began = performance.now();
+      for (const { pid } of ofAlice) {
+        const facts = await reader.capture(pid!, (await reader.startTime(pid!))!);
+        assert.deepEqual(facts?.cwd, { path: point, device: '', inode: '' });
+        assert.equal(await reader.terminal(pid!, '/dev/zero', 4711), null);
+      }
+      assert.ok(performance.now() - began < 4000, 'nobody waited');
+    } finally {
+      for (const child of ofAlice) child.kill('SIGKILL');
+      await files.end();
+      await rm(point, { recursive: true });
     }
   });
 });

@@ -52,3 +52,10 @@ export function readMountsOfUsers(root: string): (real: string) => boolean {
     return () => true;
   }
 }
+
+/** Whether a path leads into such a file system, as far as the path alone says. Bytes as latin1; root as for the former. */
+export function leadsToUsers(root: string, path: string): boolean {
+  const isOfUsers = readMountsOfUsers(root);
+  const names = path.split('/').filter((name) => name !== '');
+  return names.some((_, index) => isOfUsers(`/${names.slice(0, index + 1).join('/')}`));
+}

@@ -1,12 +1,13 @@
 import { type BigIntStats, closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { apart, withinPatience } from './apart.ts';
 import type { SudoPolicies } from './ask-sudo.ts';
+import { leadsToUsers } from './mounts-of-users.ts';
 import { riskyKind } from './risky-environment.ts';
 import { variable } from './shown-argv.ts';
 import type { SudoPolicy } from './sudo-policy.ts';
 
-/** A folder by what it is, not by its name. */
+/** A folder by what it is, not by its name; by its name alone where an ordinary account answers for what it is. */
 export interface FolderId {
   /** Path as the kernel shows it, exact bytes as latin1. */
   path: string;
@@ -149,31 +150,39 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
     term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
   });
 
-  /** What a descriptor of a process leads to may be on a file system that never answers. */
+  /** Where a link of a process leads, exact bytes as latin1; null when that cannot be read. */
+  const linkOf = (pid: number, name: string): string | null => {
+    try {
+      return readlinkSync(of(pid, name), 'buffer').toString('latin1');
+    } catch {
+      return null;
+    }
+  };
+
+  /** What a descriptor of a process leads to may be on a file system that never answers: only devices are looked at. */
   const hasOpen = async (pid: number, fd: number, node: BigIntStats): Promise<boolean> => {
+    if (linkOf(pid, `fd/${fd}`)?.startsWith('/dev/') !== true) return false;
     const look = apart(() => stat(of(pid, `fd/${fd}`), { bigint: true })).catch(() => null);
     const info = await withinPatience(look, null);
     return info !== null && info.dev === node.dev && info.ino === node.ino;
   };
 
   const programOf = (pid: number): string | null => {
-    try {
-      const exe = readlinkSync(of(pid, 'exe'));
-      return exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
-    } catch {
-      return null;
-    }
+    const exe = linkOf(pid, 'exe');
+    return exe === null ? null : exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
   };
 
   const readCwd = async (pid: number): Promise<FolderId | null> => {
+    const path = linkOf(pid, 'cwd');
+    if (path === null) return null;
+    // It lies where whoever asks likes to be, also where they have each look wait: there is room for few of those.
+    if (leadsToUsers(of(pid, 'root'), path)) return { path, device: '', inode: '' };
     try {
-      const path = await readlink(of(pid, 'cwd'), { encoding: 'buffer' });
-      // It lies where whoever asks likes to be.
       const info = await withinPatience(
         apart(() => stat(of(pid, 'cwd'), { bigint: true })),
         null,
       );
-      return info && { path: path.toString('latin1'), device: info.dev.toString(), inode: info.ino.toString() };
+      return info && { path, device: info.dev.toString(), inode: info.ino.toString() };
     } catch {
       return null;
     }
@@ -193,13 +202,7 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       // The kernel tells programs of 100 ticks a second, however many it has.
       return uptime && BigInt(`${uptime[1]}${uptime[2]}`);
     },
-    folder(pid) {
-      try {
-        return readlinkSync(of(pid, 'cwd'), 'buffer').toString('latin1');
-      } catch {
-        return null;
-      }
-    },
+    folder: (pid) => linkOf(pid, 'cwd'),
     async terminal(pid, name, uid) {
       if (!TERMINAL.test(name)) return null;
       let node: BigIntStats;
